@@ -1,0 +1,1 @@
+"""Makers of small files and bodies that several tests share."""
