@@ -1,0 +1,45 @@
+"""The only door to the compiled module: tensors go out as DLPack capsules, launch arguments beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.dlpack import to_dlpack
+
+try:
+    from pgtfast import _core
+except ImportError as error:
+    raise ImportError(
+        "pgtfast._core, the compiled kernels, is missing. Install the package (`pip install .` in its source folder); "
+        f"a source tree on PYTHONPATH is not enough. ({error})"
+    ) from error
+
+LIBRARY = torch.library.Library("pgtfast", "DEF")
+
+
+def call(name: str, tensors: Sequence[Tensor | None], *options: Any) -> None:
+    """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream."""
+    first = tensors[0]
+    if first.device.type == "cpu":
+        threads, stream = torch.get_num_threads(), 0
+    elif first.device.type == "cuda":
+        threads, stream = 1, torch.cuda.current_stream(first.device).cuda_stream
+    else:
+        raise ValueError(f"{name}: wanted tensors on cpu or cuda, got {first.device}")
+    capsules = [None if t is None else to_dlpack(t) for t in tensors]
+    getattr(_core, name)(*capsules, *options, threads=threads, stream=stream)
+
+
+def define(schema: str, kernel, fake, setup_context=None, backward=None) -> torch._ops.OpOverload:
+    """Register one op: schema, kernel for CPU and CUDA, fake kernel for tracing and, for a differentiable op, its autograd formula."""
+    name = schema[: schema.index("(")]
+    LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order))
+    LIBRARY.impl(name, kernel, "CPU")
+    LIBRARY.impl(name, kernel, "CUDA")
+    torch.library.register_fake(f"pgtfast::{name}", fake, lib=LIBRARY)
+    if backward is not None:
+        torch.library.register_autograd(f"pgtfast::{name}", backward, setup_context=setup_context, lib=LIBRARY)
+    return getattr(torch.ops.pgtfast, name).default
