@@ -12,6 +12,7 @@ import re
 import zipfile
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,12 @@ def load_npy(path: str | Path) -> Any:
     return _npy(Path(path).read_bytes(), str(path))
 
 
-def load_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
+def load_npz(path: str | Path, keys: Callable[[str], bool] | None = None) -> dict[str, Any]:
     """Reads a .npz file into a dict.
 
     Args:
         path: the file.
-        keys: names to read where present; all others are left untouched. None reads everything.
+        keys: says of a name whether to read it; all others are left untouched. None reads everything.
 
     Returns:
         name -> array; a 0-d object array (how numpy stores a sparse matrix or a dict) is replaced by what it holds.
@@ -107,7 +108,7 @@ def load_npz(path: str | Path, keys: tuple[str, ...] | None = None) -> dict[str,
         try:
             with zipfile.ZipFile(file) as archive:
                 names = {name.removesuffix(".npy"): name for name in archive.namelist()}
-                wanted = [key for key in names if keys is None or key in keys]
+                wanted = [key for key in names if keys is None or keys(key)]
                 return {key: _npy(archive.read(names[key]), f"{path}[{key}]") for key in wanted}
         except PgtfastError:
             raise

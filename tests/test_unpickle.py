@@ -7,6 +7,7 @@ import io
 import pickle
 import sys
 import zipfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -72,7 +73,9 @@ def test_reads_what_pickle_writes(name, protocol):
 def test_big_endian_arrays_become_native(protocol):
     array = np.arange(5, dtype=">f4")
     back = loads(pickle.dumps(array, protocol), "x")
-    assert np.array_equal(back, array) and back.dtype == np.float32 and back.dtype.isnative
+    assert np.array_equal(back, array)
+    assert back.dtype == np.float32
+    assert back.dtype.isnative
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -80,7 +83,8 @@ def test_ordered_dict_and_shared_objects(protocol):
     shared = [1, 2]
     value = collections.OrderedDict([("b", shared), ("a", shared)])
     back = loads(pickle.dumps(value, protocol), "x")
-    assert list(back) == ["b", "a"] and back["a"] is back["b"]
+    assert list(back) == ["b", "a"]
+    assert back["a"] is back["b"]
     loop: list = []
     loop.append(loop)
     back = loads(pickle.dumps(loop, protocol), "x")
@@ -94,7 +98,8 @@ def test_sparse_matrices(kind, protocol):
     dense = np.zeros((4, 7))
     dense[[0, 0, 2, 3], [1, 6, 3, 0]] = [0.25, 0.75, 1.0, 1.0]
     back = loads(pickle.dumps(getattr(scipy_sparse, kind)(dense), protocol), "x")
-    assert isinstance(back, SparseMatrix) and np.array_equal(back.toarray(), dense)
+    assert isinstance(back, SparseMatrix)
+    assert np.array_equal(back.toarray(), dense)
 
 
 @pytest.mark.parametrize("protocol", [0, 2])
@@ -112,7 +117,8 @@ def test_files_of_python_2(protocol):
             "raw": "".join(map(chr, range(256))),
         }
         data = Python2Writer(protocol).dump(value)
-        assert b"scipy.sparse.csc\n" in data and b"numpy.core.multiarray" in data
+        assert b"scipy.sparse.csc\n" in data
+        assert b"numpy.core.multiarray" in data
     assert "chumpy" not in sys.modules
     back = loads(data, "old.pkl")
     assert np.array_equal(back["shapedirs"], value["shapedirs"].x)
@@ -136,8 +142,10 @@ def test_hostile_pickles_are_refused_by_name(name, tmp_path):
     path.write_bytes(data)
     with pytest.raises(RefusedPickle) as caught:
         load_pickle(path)
-    assert refused in str(caught.value) and str(path) in str(caught.value)
-    assert "nothing was executed" in str(caught.value) and isinstance(caught.value, PgtfastError)
+    assert refused in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "nothing was executed" in str(caught.value)
+    assert isinstance(caught.value, PgtfastError)
     assert not marker.exists()
 
 
@@ -152,7 +160,7 @@ def test_hostile_object_arrays_in_npy_and_npz(tmp_path):
         load_npy(tmp_path / "x.npy")
     with pytest.raises(RefusedPickle, match=r"x\.npz\[bad\].*eval"):
         load_npz(tmp_path / "x.npz")
-    assert np.array_equal(load_npz(tmp_path / "x.npz", keys=("good",))["good"], np.arange(3))
+    assert np.array_equal(load_npz(tmp_path / "x.npz", keys=lambda key: key == "good")["good"], np.arange(3))
 
 
 def test_npz_with_a_sparse_matrix_and_a_dict(tmp_path):
@@ -165,8 +173,21 @@ def test_npz_with_a_sparse_matrix_and_a_dict(tmp_path):
         e=np.empty((0, 2)),
     )
     back = load_npz(tmp_path / "x.npz")
-    assert back["d"] == {"k": 1} and np.array_equal(back["r"].toarray(), np.eye(3))
-    assert np.array_equal(back["a"], np.ones((2, 3))) and back["e"].shape == (0, 2)
+    assert back["d"] == {"k": 1}
+    assert np.array_equal(back["r"].toarray(), np.eye(3))
+    assert np.array_equal(back["a"], np.ones((2, 3)))
+    assert back["e"].shape == (0, 2)
+
+
+@contextmanager
+def clear_error_or_none(file: str):
+    """Lets an error of the reader pass if it names the file; any other error fails the test."""
+    message = file
+    try:
+        yield
+    except (MalformedPickle, RefusedPickle) as error:
+        message = str(error)
+    assert file in message
 
 
 def _sample() -> bytes:
@@ -183,7 +204,7 @@ SAMPLES = [_sample(), *(pickle.dumps(HONEST, protocol) for protocol in PROTOCOLS
 def test_truncation_is_always_named(data):
     step = max(1, len(data) // 400)
     for end in range(0, len(data), step):
-        with pytest.raises((MalformedPickle, RefusedPickle), match="cut.pkl"):
+        with pytest.raises((MalformedPickle, RefusedPickle), match=r"cut\.pkl"):
             loads(data[:end], "cut.pkl")
 
 
@@ -194,19 +215,15 @@ def test_mutations_give_a_value_or_a_clear_error(data):
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(raw) - 1))
         raw[at] = data.draw(st.integers(0, 255))
-    try:
+    with clear_error_or_none("mutated.pkl"):
         loads(bytes(raw), "mutated.pkl")
-    except (MalformedPickle, RefusedPickle) as error:
-        assert "mutated.pkl" in str(error)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_give_a_value_or_a_clear_error(raw):
-    try:
+    with clear_error_or_none("random.pkl"):
         loads(raw, "random.pkl")
-    except (MalformedPickle, RefusedPickle) as error:
-        assert "random.pkl" in str(error)
 
 
 @settings(max_examples=200, deadline=None)
@@ -219,10 +236,8 @@ def test_mutated_npz_gives_an_array_or_a_clear_error(tmp_path_factory, data):
     raw[at] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("npz") / "m.npz"
     path.write_bytes(bytes(raw))
-    try:
+    with clear_error_or_none("m.npz"):
         load_npz(path)
-    except (MalformedPickle, RefusedPickle) as error:
-        assert "m.npz" in str(error)
 
 
 def test_other_files_are_named(tmp_path):
@@ -237,5 +252,5 @@ def test_other_files_are_named(tmp_path):
 
 
 def test_deep_nesting_is_an_error_not_a_crash():
-    with pytest.raises(MalformedPickle, match="deep.pkl"):
+    with pytest.raises(MalformedPickle, match=r"deep\.pkl"):
         loads(b"]" * 100000 + b"a" * 99999 + b".", "deep.pkl")

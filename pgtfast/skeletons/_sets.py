@@ -5,6 +5,8 @@ A chain "A-B-C" in the edges stands for the lines A-B and B-C.
 
 from __future__ import annotations
 
+import itertools
+
 from pgtfast._errors import PgtfastError
 from pgtfast.skeletons._skeleton import Skeleton, joint_key
 
@@ -59,7 +61,7 @@ def _make(name: str, joints: str, lines: str) -> Skeleton:
     edges = []
     for chain in lines.split():
         points = [index[joint_key(joint)] for joint in chain.split("-")]
-        edges += list(zip(points[:-1], points[1:], strict=True))
+        edges += list(itertools.pairwise(points))
     return Skeleton(name, names, tuple(edges))
 
 

@@ -35,7 +35,8 @@ def test_every_set_is_tested():
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_set_is_sound(name):
     skeleton = skeletons.get(name)
-    assert skeleton.name == name and len(skeleton) == COUNTS[name] == len(skeleton.index)
+    assert skeleton.name == name
+    assert len(skeleton) == COUNTS[name] == len(skeleton.index)
     order = torch.tensor(skeleton.flip_permutation)
     assert torch.equal(order[order], torch.arange(len(skeleton)))
     sided = [joint for joint in skeleton.joints if skeletons.joint_key(joint)[:2] in ("l_", "r_")]
@@ -67,9 +68,9 @@ def test_map_there_and_back_keeps_shared_joints():
     points = torch.randn(3, 33, 2, generator=torch.Generator().manual_seed(0))
     there = skeletons.map_joints(points, "p2p33", "p2p25")
     back = skeletons.map_joints(there.points, "p2p25", "p2p33")
-    assert (
-        there.valid.all() and torch.equal(back.points[:, back.valid], points[:, back.valid]) and back.valid.sum() == 25
-    )
+    assert there.valid.all()
+    assert torch.equal(back.points[:, back.valid], points[:, back.valid])
+    assert back.valid.sum() == 25
 
 
 def test_missing_joints_that_hold_nan_do_not_spread():
@@ -78,7 +79,7 @@ def test_missing_joints_that_hold_nan_do_not_spread():
 
 
 def test_errors_teach():
-    with pytest.raises(ValueError, match="coco18.*known are: smpl24"):
+    with pytest.raises(ValueError, match=r"coco18.*known are: smpl24"):
         skeletons.get("coco18")
     with pytest.raises(ValueError, match=r"points: wanted \(\.\.\., 17, D\) for coco17, got \(3, 16, 2\)"):
         skeletons.map_joints(torch.zeros(3, 16, 2), "coco17", "lsp14")
