@@ -1,0 +1,84 @@
+"""``python -m pgtfast.train MODULE:RECIPE [--override value ...]``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from typing import Any
+
+from .._errors import PgtfastError
+from .prior import PriorConfig, train_prior
+
+USAGE = """usage: python -m pgtfast.train MODULE:RECIPE [--override value ...] [--debug]
+
+Runs a recipe: a function without arguments that returns a training config, e.g. python_training.prior:free.
+Every field of the config can be set on the command line; `python -m pgtfast.train MODULE:RECIPE --help` lists them
+with their units. The resolved config is saved beside the result. Running the same command again resumes an
+unfinished run; --debug shows the traceback of an error."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a recipe; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    try:
+        config = override(load_recipe(arguments[0])(), arguments[0], arguments[1:])
+        match config:
+            case PriorConfig():
+                result = train_prior(config)
+            case _:
+                raise PgtfastError(
+                    f"{arguments[0]}: wanted a recipe that returns PriorConfig, got {type(config).__name__}"
+                )
+        print(f"done: {result}")
+        return 0
+    except PgtfastError as error:
+        if debug:
+            raise
+        print(f"pgtfast.train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pgtfast.train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+
+
+def load_recipe(name: str) -> Any:
+    """The function behind MODULE:RECIPE."""
+    module, colon, function = name.partition(":")
+    if not colon or not module or not function:
+        raise PgtfastError(f"recipe: wanted MODULE:RECIPE such as python_training.prior:free, got {name!r}")
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
+            raise
+        raise PgtfastError(
+            f"recipe: no module {module}; run from the folder that holds it, e.g. a checkout of the project"
+        ) from error
+    recipes = {
+        k: v
+        for k, v in vars(loaded).items()
+        if inspect.isfunction(v) and v.__module__ == module and not inspect.signature(v).parameters
+    }
+    recipe = recipes.get(function)
+    if recipe is None:
+        raise PgtfastError(f"recipe: {module} has no recipe {function!r}; it has {', '.join(recipes) or 'none'}")
+    return recipe
+
+
+def override(config: Any, name: str, arguments: list[str]) -> Any:
+    """The recipe's config with the command line's values; unknown names end the program with code 2."""
+    try:
+        import tyro
+    except ModuleNotFoundError as error:
+        raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
+    return tyro.cli(type(config), default=config, args=arguments, prog=f"python -m pgtfast.train {name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

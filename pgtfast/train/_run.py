@@ -1,0 +1,68 @@
+"""The folder of a training run: new, unfinished, finished, or somebody else's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .._errors import PgtfastError
+
+CONFIG = "config.json"
+CHECKPOINT = "checkpoint.pt"
+RESULT = "result.json"
+
+
+def resolved(config: Any) -> dict:
+    """The config as plain JSON values, with its kind and all that was left at the default."""
+    fields = {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return {"kind": type(config).__name__, **fields}
+
+
+def open_run(config: Any) -> str:
+    """Claim `config.out`.
+
+    Returns:
+        "new", "unfinished" (same config, a checkpoint may be there) or "finished".
+
+    Raises:
+        PgtfastError: the folder holds a run of another config, or other files.
+    """
+    out = Path(config.out)
+    file = out / CONFIG
+    wanted = resolved(config)
+    if not file.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise PgtfastError(f"out: {out} exists and is no training run. Name a new folder with --out.")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(file, wanted)
+        except OSError as error:
+            raise PgtfastError(f"out: cannot write to {out} ({error.strerror})") from error
+        return "new"
+    try:
+        found = json.loads(file.read_text())
+        different = [k for k in sorted(wanted.keys() | found.keys()) if wanted.get(k) != found.get(k)]
+    except (OSError, ValueError, AttributeError) as error:
+        raise PgtfastError(f"{file}: not a readable config ({error}). Name a new folder with --out.") from error
+    if different:
+        changes = ", ".join(f"{k} was {found.get(k)!r}, now {wanted.get(k)!r}" for k in different)
+        raise PgtfastError(f"out: {out} holds a run of another config: {changes}. Name a new folder with --out.")
+    return "finished" if (out / RESULT).exists() else "unfinished"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a kill leaves the former file or none."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
