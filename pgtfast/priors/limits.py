@@ -31,7 +31,7 @@ _MEASURED = {
 
 # What a body can do beyond that capture, whose solver gives hinges one axis and never moves collars and hands; left side, radians.
 _AT_LEAST = {
-    "hip": ((-2.00, 0.60), (-0.60, 0.90), (-0.50, 1.00)),
+    "hip": ((-2.10, 0.60), (-0.60, 1.20), (-0.50, 1.20)),
     "spine1": ((-0.30, 0.90), (-0.35, 0.35), (-0.40, 0.40)),
     "knee": ((-0.10, 2.50), (-0.25, 0.25), (-0.25, 0.25)),
     "spine2": ((-0.30, 0.50), (-0.35, 0.35), (-0.30, 0.30)),

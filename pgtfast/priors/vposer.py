@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from ..reference import DecoderTerms, vposer_decode
+from ..ops import vposer_decode
+from ..reference import DecoderTerms
 from ._network import NUM_JOINTS, NUM_LATENTS, PoseDecoder, PoseEncoder
 
 FORMAT = "pgtfast-pose-prior-1"

@@ -7,6 +7,7 @@ import inspect
 import sys
 from typing import Any
 
+from .._cli import run
 from .._errors import PgtfastError
 from .prior import PriorConfig, train_prior
 
@@ -20,31 +21,21 @@ unfinished run; --debug shows the traceback of an error."""
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a recipe; returns the exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
-    arguments = [a for a in arguments if a != "--debug"]
+    return run("train", _train, arguments)
+
+
+def _train(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
-    try:
-        config = override(load_recipe(arguments[0])(), arguments[0], arguments[1:])
-        match config:
-            case PriorConfig():
-                result = train_prior(config)
-            case _:
-                raise PgtfastError(
-                    f"{arguments[0]}: wanted a recipe that returns PriorConfig, got {type(config).__name__}"
-                )
-        print(f"done: {result}")
-        return 0
-    except PgtfastError as error:
-        if debug:
-            raise
-        print(f"pgtfast.train: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("pgtfast.train: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+    config = override(load_recipe(arguments[0])(), arguments[0], arguments[1:])
+    match config:
+        case PriorConfig():
+            result = train_prior(config)
+        case _:
+            raise PgtfastError(f"{arguments[0]}: wanted a recipe that returns PriorConfig, got {type(config).__name__}")
+    print(f"done: {result}")
+    return 0
 
 
 def load_recipe(name: str) -> Any:

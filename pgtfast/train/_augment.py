@@ -20,7 +20,7 @@ _ARM = tuple(BODY_JOINTS.index(f"left_{n}") for n in ("collar", "shoulder", "elb
 _LEG = tuple(BODY_JOINTS.index(f"left_{n}") for n in ("hip", "knee", "ankle", "foot"))
 _TRUNK = tuple(BODY_JOINTS.index(n) for n in ("spine1", "spine2", "spine3", "neck", "head"))
 _NOISE = {"spine1": 0.06, "spine2": 0.05, "spine3": 0.05, "neck": 0.12, "head": 0.15, "collar": 0.05, "shoulder": 0.06, "elbow": 0.05,
-          "wrist": 0.2, "hip": 0.06, "knee": 0.05, "ankle": 0.12, "foot": 0.12}  # fmt: skip
+          "wrist": 0.2, "hip": 0.06, "knee": 0.05, "ankle": 0.16, "foot": 0.12}  # fmt: skip
 
 
 def rest_offsets() -> Tensor:
@@ -65,7 +65,7 @@ class PoseSampler:
         some = pose[: round(self.mixed * count)]
         changed = self._mix(some.clone())
         some.copy_(torch.where(self._collides(changed)[:, None, None, None], some, changed))
-        return self._noise(self._share_with_collar(pose))
+        return self._noise(self._share_with_collar(self._turn_elbow(pose)))
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         return torch.rand(*shape, generator=self.generator) * (high - low) + low
@@ -91,7 +91,7 @@ class PoseSampler:
         for mirrored in (False, True):
             side = mirror_pose(pose) if mirrored else pose
             self._replace(side, list(_ARM), self._arm(count), 0.25)
-            self._replace(side, list(_LEG), self._leg(count), 0.12)
+            self._replace(side, list(_LEG), self._leg(count), 0.2)
             pose = mirror_pose(side) if mirrored else side
         seated = self._chance(count, 0.1)
         legs = self._seat(count)
@@ -126,7 +126,7 @@ class PoseSampler:
     def _leg(self, count: int) -> Tensor:
         """Left legs of a free foot: raised, kicked, knelt, (count, 4, 3, 3)."""
         flex = -self._uniform(count, low=-0.5, high=1.9)
-        return self._leg_from(flex, self._uniform(count, low=-0.2, high=0.8), self._uniform(count) ** 1.5 * 2.3)
+        return self._leg_from(flex, self._uniform(count, low=-0.3, high=1.1), self._uniform(count) ** 1.5 * 2.4)
 
     def _seat(self, count: int) -> Tensor:
         """Both legs of people who sit or squat, (count, 8, 3, 3)."""
@@ -142,11 +142,26 @@ class PoseSampler:
 
     def _leg_from(self, flex: Tensor, side: Tensor, knee: Tensor) -> Tensor:
         count = len(flex)
-        twist = self._uniform(count, low=-0.4, high=0.6)
+        twist = self._uniform(count, low=-0.4, high=0.5) + side.abs() * self._uniform(count)
         hip = rotvec_to_matrix(_axis(2, side)) @ rotvec_to_matrix(_axis(0, flex)) @ rotvec_to_matrix(_axis(1, twist))
-        ankle = torch.randn(count, 3, generator=self.generator) * torch.tensor([0.25, 0.12, 0.1])
+        ankle = torch.randn(count, 3, generator=self.generator) * torch.tensor([0.25, 0.2, 0.15])
         identity = torch.eye(3).expand(count, 3, 3)
         return torch.stack((hip, rotvec_to_matrix(_axis(0, knee)), rotvec_to_matrix(ankle), identity), 1)
+
+    def _turn_elbow(self, pose: Tensor) -> Tensor:
+        """Turn the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint moves.
+
+        Captures differ in how they split an arm's twist: this one tilts every elbow by half a radian, others by nothing.
+        """
+        angle = self._uniform(len(pose), low=-0.2, high=0.8) * self._chance(len(pose), 0.7)
+        pose = pose.clone()
+        for side in (0, 1):
+            shoulder, elbow, wrist = (j + side for j in _ARM[1:])
+            turn = rotvec_to_matrix(_axis(0, -angle))
+            pose[:, shoulder] = pose[:, shoulder] @ turn
+            pose[:, elbow] = turn.mT @ pose[:, elbow] @ turn
+            pose[:, wrist] = turn.mT @ pose[:, wrist]
+        return pose
 
     def _share_with_collar(self, pose: Tensor) -> Tensor:
         """Give the collar bones up to a third of the arm's height and keep the arm where it is; the capture's collars never move."""
