@@ -1,0 +1,42 @@
+"""Fixtures and rules of every test."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+REQUIRED = {"PGTFAST_REQUIRE_SHARED": ("shared",), "PGTFAST_REQUIRE_CUDA": ("cuda", "gpu")}
+"""With the variable set to 1, a skip whose reason holds one of the words is a failure."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="device of the ops under test: cpu or cuda")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    device = config.getoption("--device")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise pytest.UsageError(f"--device {device}: torch sees no GPU here")
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """Device of the ops under test, from `--device`."""
+    return request.config.getoption("--device")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for variable, words in REQUIRED.items():
+            if os.environ.get(variable) == "1" and any(word in reason.lower() for word in words):
+                report.outcome = "failed"
+                report.longrepr = f"{item.nodeid}: skipped ({reason}) although {variable}=1"
+    return report
