@@ -73,12 +73,19 @@ struct BodyTile {
     for (int i = 0; i < 3; ++i) grad_transl[n * plane + i] = V(0);
   }
 
-  // From grad_r, grad_p, grad_feature and grad_transl of plane n to the rows of `out`.
-  PGT_HD void backward(int n, int64_t first, int valid, const BodyGrad<S>& out) {
+  // From grad_r, grad_p, grad_feature and grad_transl of plane n to the rows of `out`. `grad_rest` (J, 3), used up: the gradient of the rest
+  // joints themselves, or null.
+  PGT_HD void backward(int n, int64_t first, int valid, const BodyGrad<S>& out, V* grad_rest = nullptr) {
     const int joints = in.joints(), width = in.pose_width, shape = in.num_betas;
     const int64_t at = n * plane;
     V *gf = grad_feature + at, *gl = grad_local + at, *go = grad_offset + at, *gp = grad_pose + at;
     forward_kinematics_vjp(in.tree, local + at, offset + at, global_r + at, grad_r + at, grad_p + at, gl, go);
+    if (grad_rest)
+      for (int j = joints - 1; j >= 0; --j)
+        for (int i = 0; i < 3; ++i) {
+          go[3 * j + i] += grad_rest[3 * j + i];
+          if (j > 0) grad_rest[3 * in.tree.parent[j] + i] += grad_rest[3 * j + i];
+        }
     if (out.pose) {
       for (int i = 0; i < 9 * (joints - 1); ++i) gl[9 + i] += gf[1 + shape + i];
       if (width == 3)

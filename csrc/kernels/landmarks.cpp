@@ -50,8 +50,7 @@ void landmarks_backward(const BodyInput<S>& in, const LandmarkTerms<S>& terms, c
 #define PGT_INSTANTIATE(S)                                                                                          \
   template void landmarks<S>(const BodyInput<S>&, const LandmarkTerms<S>&, S*, int);                                \
   template void landmarks_backward<S>(const BodyInput<S>&, const LandmarkTerms<S>&, const S*, const BodyGrad<S>&, int);
-PGT_INSTANTIATE(float)
-PGT_INSTANTIATE(double)
+PGT_INSTANTIATE_ALL
 
 }  // namespace PGT_ISA
 }  // namespace pgt

@@ -63,8 +63,18 @@ def flatten_batch(op: str, parts: Sequence[tuple[str, Tensor | None, int]]) -> t
     return batch, flat
 
 
-def body_inputs(op: str, pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms) -> tuple[torch.Size, list[Tensor | None]]:
-    """Check pose, betas and transl against the terms of a body and flatten them to (N, J, 3 or 9), (N, S), (N, 3)."""
+def body_inputs(
+    op: str,
+    pose: Tensor,
+    betas: Tensor | None,
+    transl: Tensor | None,
+    terms,
+    more: Sequence[tuple[str, Tensor | None, tuple[int | str, ...]]] = (),
+) -> tuple[torch.Size, list[Tensor | None]]:
+    """Check pose, betas and transl against the terms of a body and flatten them to (N, J, 3 or 9), (N, S), (N, 3).
+
+    `more` holds further per-body arguments as (name, tensor or None, trailing shape); they are checked, broadcast and flattened alike.
+    """
     check_floating(op, "pose", pose)
     joints = terms.num_joints
     if terms.offsets.dtype != pose.dtype or terms.offsets.device != pose.device:
@@ -76,8 +86,9 @@ def body_inputs(op: str, pose: Tensor, betas: Tensor | None, transl: Tensor | No
         pose = pose.flatten(-2)
     elif pose.dim() < 2 or pose.shape[-2:] != (joints, 3):
         raise ValueError(f"{op}: pose: wanted shape (..., {joints}, 3) or (..., {joints}, 3, 3), got {tuple(pose.shape)}")
-    if betas is not None:
-        check_tail(op, "betas", betas, (terms.num_betas,), pose)
-    if transl is not None:
-        check_tail(op, "transl", transl, (3,), pose)
-    return flatten_batch(op, (("pose", pose, 2), ("betas", betas, 1), ("transl", transl, 1)))
+    parts = [("pose", pose, 2)]
+    for name, tensor, tail in (("betas", betas, (terms.num_betas,)), ("transl", transl, (3,)), *more):
+        if tensor is not None:
+            check_tail(op, name, tensor, tail, pose)
+        parts.append((name, tensor, len(tail)))
+    return flatten_batch(op, parts)
