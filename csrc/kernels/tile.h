@@ -25,8 +25,11 @@ PGT_HD void load_rows(const S* src, int64_t stride, int valid, int columns, Vec<
 #pragma GCC unroll 16
     for (int l = 0; l < L; ++l) out[column + l] = block[l];
   }
-  for (; column < columns; ++column)
-    for (int l = 0; l < L; ++l) out[column].v[l] = row[l][column];
+  for (; column < columns; ++column) {
+    V lanes(0);
+    for (int l = 0; l < L; ++l) lanes.v[l] = row[l][column];
+    out[column] = lanes;
+  }
 }
 
 // Plane -> rows; only `valid` bodies are written.

@@ -28,5 +28,12 @@ PYBIND11_MODULE(_core, m) {
     info["cpu_isa"] = names[int(pgt::best_isa())];
     return info;
   }, "How this module was built, and the instruction set that it picks on this processor.");
+  pgt::bind_rotations(m);
+  pgt::bind_forward_kinematics(m);
+  pgt::bind_project(m);
+  pgt::bind_procrustes_align(m);
   pgt::bind_landmarks(m);
+  pgt::bind_vposer_decode(m);
+  pgt::bind_keypoint_loss(m);
+  pgt::bind_vertices(m);
 }

@@ -38,7 +38,7 @@ def matrix_to_rotvec(matrix: Tensor) -> Tensor:
     """Rotation vectors of rotation matrices, with angle in [0, pi].
 
     A quaternion is read off the largest of the four diagonal combinations, so the result is accurate at 0 and at pi, where the axis is
-    taken from the symmetric part. At exactly pi the sign of the axis is not determined by the matrix; the first non-zero component decides.
+    taken from the symmetric part. At exactly pi, where both signs of the axis are right, its largest component is positive.
 
     Args:
         matrix: (..., 3, 3) rotation matrices (proper, orthonormal; not checked).
