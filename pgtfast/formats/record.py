@@ -1,0 +1,112 @@
+"""The record: one annotated person and the body found for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+def _vector(size: int) -> pa.DataType:
+    return pa.list_(pa.float32(), size)
+
+
+_REQUIRED = {
+    "dataset",
+    "annotation_id",
+    "person_id",
+    "body_model",
+    "gender",
+    "valid",
+    "method",
+    "weights_sha256",
+    "pgtfast_version",
+}
+
+SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, nullable=name not in _REQUIRED)
+        for name, kind in (
+            ("dataset", pa.string()),
+            ("image_path", pa.string()),  # relative to the image folder
+            ("image_width", pa.int32()),
+            ("image_height", pa.int32()),
+            ("annotation_id", pa.int64()),
+            ("person_id", pa.int32()),  # place among the people of the image
+            ("bbox_xywh", _vector(4)),
+            ("body_model", pa.string()),  # kind of the body: "smpl", "free"
+            ("gender", pa.string()),
+            ("global_orient", _vector(3)),
+            ("body_pose", _vector(69)),
+            ("betas", _vector(10)),
+            ("transl", _vector(3)),
+            ("latent", _vector(32)),
+            ("prior", pa.string()),
+            ("focal", _vector(2)),
+            ("center", _vector(2)),
+            ("camera_model", pa.string()),  # "perspective"
+            ("landmark_set", pa.string()),
+            ("landmarks_2d", pa.list_(_vector(3))),  # what the body was fitted to: x, y in pixels and confidence
+            ("reprojection_px", pa.float32()),
+            ("reprojection_rel", pa.float32()),
+            ("visible_keypoints", pa.int32()),
+            ("prior_energy", pa.float32()),
+            ("flip_disagreement_mm", pa.float32()),
+            ("limit_violation", pa.float32()),
+            ("quality", pa.float32()),
+            ("valid", pa.bool_()),
+            ("reason", pa.string()),
+            ("method", pa.string()),
+            ("weights_sha256", pa.string()),
+            ("pgtfast_version", pa.string()),
+        )
+    ]
+)
+"""Columns of the store. Metres, radians, pixels; translation and orientation in the camera frame. Rows with `valid` false hold null in every
+column that a fit would fill, and say in `reason` why."""
+
+KEY = ("dataset", "image_path", "annotation_id")
+"""Columns that name a person."""
+
+
+def record_table(columns: Mapping[str, Any]) -> pa.Table:
+    """Make a table of the store's schema.
+
+    Args:
+        columns: name -> N values: a list, or an array (N,) or (N, size) whose rows that hold NaN become null. Missing columns are null.
+
+    Raises:
+        ValueError: a column is unknown, of a wrong size, or lacks a value that every row must have.
+    """
+    unknown = sorted(set(columns) - set(SCHEMA.names))
+    if unknown:
+        raise ValueError(f"columns: {', '.join(unknown)} not in the record; it has {', '.join(SCHEMA.names)}")
+    rows = {len(v) for v in columns.values()}
+    if len(rows) != 1:
+        raise ValueError(f"columns: wanted one length, got {sorted(rows)}")
+    (count,) = rows
+    arrays = []
+    for field in SCHEMA:
+        if field.name not in columns:
+            array = pa.nulls(count, field.type)
+        else:
+            try:
+                array = pa.array(_plain(columns[field.name]), field.type)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise ValueError(f"column {field.name}: wanted {field.type}: {error}") from error
+        if not field.nullable and array.null_count:
+            raise ValueError(f"column {field.name}: {array.null_count} of {count} rows have no value")
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _plain(values: Any) -> Any:
+    """Arrays as lists, rows that hold NaN as None."""
+    if not isinstance(values, np.ndarray) or values.dtype == object:
+        return list(values)
+    if values.dtype.kind != "f":
+        return values.tolist() if values.ndim > 1 else values
+    missing = np.isnan(values).reshape(len(values), -1).any(1)
+    return [None if gone else row for gone, row in zip(missing, values.tolist(), strict=True)]

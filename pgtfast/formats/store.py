@@ -1,0 +1,182 @@
+"""The columnar store of a run: Parquet parts that appear whole or not at all, and run.json."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .._errors import PgtfastError
+from .record import KEY, SCHEMA
+
+RUN_FILE = "run.json"
+FOLDER = "annotations"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name once written and flushed to the disk; removed if the block fails."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Store:
+    """The folder of a run. One process at a time writes to it.
+
+    Args:
+        folder: RUN; made if absent.
+        config: what decides the result; kept in run.json and compared when the run is taken up again.
+
+    Raises:
+        PgtfastError: the folder cannot be written, is in use, holds other files, or a run of another config.
+    """
+
+    def __init__(self, folder: str | Path, config: dict[str, Any]) -> None:
+        self.folder = Path(folder)
+        self.config = json.loads(json.dumps(config))
+        self.parts = self.folder / FOLDER
+        before = self._run_before()
+        try:
+            self.parts.mkdir(parents=True, exist_ok=True)
+            self._lock = self._locked()
+            for left in (*self.folder.glob(".*.tmp"), *self.parts.glob(".*.tmp")):
+                left.unlink()
+        except OSError as error:
+            raise PgtfastError(
+                f"--out {self.folder}: cannot be written ({error.strerror}); choose a folder that you may write to"
+            ) from error
+        self.run: dict[str, Any] = before or {"config": self.config, "finished": False}
+        if before is None:
+            self.write_run()
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.run.get("finished"))
+
+    def _run_before(self) -> dict[str, Any] | None:
+        """What run.json says, if this folder is a run already; refuses one of another config and folders that are no run."""
+        path = self.folder / RUN_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            if self.folder.is_dir() and any(not p.name.startswith(".") for p in self.folder.iterdir()):
+                raise PgtfastError(
+                    f"--out {self.folder}: holds files but no {RUN_FILE}, so it is no run; choose a new or empty folder"
+                ) from None
+            return None
+        except OSError as error:
+            raise PgtfastError(f"--out {self.folder}: cannot be read ({error.strerror}); wanted a folder") from error
+        try:
+            run = json.loads(text)
+            theirs = run["config"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise PgtfastError(f"{path}: damaged ({type(error).__name__}: {error}); choose another --out") from error
+        if theirs != self.config:
+            keys = sorted(k for k in {*theirs, *self.config} if theirs.get(k) != self.config.get(k))
+            changed = "; ".join(f"{k}: {theirs.get(k)!r} there, {self.config.get(k)!r} now" for k in keys)
+            raise PgtfastError(
+                f"--out {self.folder}: holds a run of another config ({changed}); choose another folder, or repeat that config"
+            )
+        return run
+
+    def _locked(self) -> int:
+        import fcntl
+
+        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise PgtfastError(
+                f"--out {self.folder}: another process is writing this run; wait for it, or choose another folder"
+            ) from None
+        return handle
+
+    def close(self) -> None:
+        """Let other processes write."""
+        os.close(self._lock)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def keys(self) -> set[tuple]:
+        """(dataset, image_path, annotation_id) of all rows written so far."""
+        table = read_records(self.folder, columns=KEY)
+        return set(zip(*(table[name].to_pylist() for name in KEY), strict=True))
+
+    def write_part(self, table: pa.Table) -> Path:
+        """Append rows as the next part.
+
+        Args:
+            table: of :data:`SCHEMA`, of people that no part has yet.
+        """
+        number = 1 + max((int(p.stem.rpartition("-")[2]) for p in self.parts.glob("part-*.parquet")), default=-1)
+        path = self.parts / f"part-{number:05d}.parquet"
+        with _disk_errors(path), replacing(path) as partial:
+            pq.write_table(table.cast(SCHEMA), partial, compression="zstd")
+        return path
+
+    def write_run(self, **changes: Any) -> None:
+        """Update run.json."""
+        self.run.update(changes)
+        path = self.folder / RUN_FILE
+        with _disk_errors(path), replacing(path) as partial:
+            partial.write_text(json.dumps(self.run, indent=1) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PgtfastError(
+            f"{path}: cannot be written ({error.strerror or error}); the same command goes on from the parts that are there"
+        ) from error
+
+
+def read_records(run: str | Path, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read all parts of a run.
+
+    Args:
+        run: its folder.
+        columns: names to read; None reads all.
+
+    Returns:
+        The rows in the order written.
+
+    Raises:
+        PgtfastError: a part is damaged or has other columns.
+    """
+    wanted = list(SCHEMA.names if columns is None else columns)
+    schema = pa.schema([SCHEMA.field(name) for name in wanted])
+    tables = []
+    for path in sorted((Path(run) / FOLDER).glob("part-*.parquet")):
+        try:
+            tables.append(pq.read_table(path, columns=wanted).select(wanted).cast(schema))
+        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+            line = str(error).splitlines()[0]
+            raise PgtfastError(
+                f"{path}: not a readable part of a run ({line}); remove it and run the same command to make its rows again"
+            ) from error
+    return pa.concat_tables(tables) if tables else schema.empty_table()

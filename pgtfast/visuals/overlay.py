@@ -1,0 +1,148 @@
+"""Bodies drawn over the photo they were fitted to, with a view from the side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .. import skeletons
+from .render import PALETTE, render_meshes
+
+_SIDE_GREY = 244
+_KEYPOINT = (255, 235, 59)
+
+
+def render_overlay(
+    photo: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    *,
+    focal: Sequence[float],
+    center: Sequence[float],
+    keypoints: np.ndarray | None = None,
+    skeleton: str = "coco17",
+    captions: Sequence[str] = (),
+    opacity: float = 0.85,
+) -> np.ndarray:
+    """Photo with keypoints, photo with bodies, and the bodies from their left side, in a row.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        vertices: (P, V, 3) metres, camera frame.
+        faces: (F, 3).
+        focal: fx, fy in pixels of the photo.
+        center: cx, cy in pixels of the photo.
+        keypoints: (P, K, 3) pixels and confidence, drawn where the confidence is above 0; or None.
+        skeleton: names the keypoints' order.
+        captions: one line a person, written below in the person's colour.
+        opacity: of the bodies over the photo, 0 to 1.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    height, width = photo.shape[:2]
+    people = render_meshes(vertices, faces, focal=focal, center=center, size=(width, height))
+    blended = _over(people, photo, opacity)
+    side = side_view(vertices, faces, size=(max(width // 2, 200), height))
+    left = photo
+    if keypoints is not None:
+        left = draw_keypoints(photo, keypoints, skeleton)
+        blended = draw_keypoints(blended, keypoints, skeleton, lines=False)
+    return _captioned(np.concatenate((left, blended, side), 1), captions)
+
+
+def side_view(vertices: np.ndarray, faces: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
+    """The bodies seen from their right in the picture: the camera's forward axis points to the left.
+
+    Bodies far apart in depth would be specks: each is drawn at its own height and moved in depth, side by side, in order of depth.
+
+    Args:
+        vertices: (P, V, 3) metres, camera frame.
+        faces: (F, 3).
+        size: width and height in pixels.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    width, height = size
+    paper = np.full((height, width, 3), _SIDE_GREY, np.uint8)
+    if not len(vertices):
+        return paper
+    vertices = np.asarray(vertices, dtype=np.float64)
+    order = np.argsort(-vertices[..., 2].mean(1), kind="stable")
+    turned = np.stack((-vertices[..., 2], vertices[..., 1], vertices[..., 0]), -1)[order]
+    turned -= (turned.max(1, keepdims=True) + turned.min(1, keepdims=True)) / 2
+    extent = turned.max(1) - turned.min(1)
+    gap = 0.15
+    right = np.cumsum(extent[:, 0] + gap) - gap
+    turned[..., 0] += (right - extent[:, 0] / 2 - right[-1] / 2)[:, None]
+    turned[..., 1] += (extent[:, 1].max() - extent[:, 1])[:, None] / 2
+    distance = 40.0
+    turned[..., 2] += distance
+    scale = 0.92 * min(width / right[-1], height / extent[:, 1].max())
+    colors = [PALETTE[p % len(PALETTE)] for p in order]
+    rendered = render_meshes(
+        turned,
+        faces,
+        focal=(scale * distance,) * 2,
+        center=((width - 1) / 2, (height - 1) / 2),
+        size=size,
+        colors=colors,
+    )
+    return _over(rendered, paper, 1.0)
+
+
+def draw_keypoints(
+    photo: np.ndarray, keypoints: np.ndarray, skeleton: str = "coco17", lines: bool = True
+) -> np.ndarray:
+    """Dots, and bones between them, on a copy of the photo.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        keypoints: (P, K, 3) pixels and confidence.
+        skeleton: names the keypoints' order.
+        lines: whether to draw the bones.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    picture = Image.fromarray(photo)
+    pen = ImageDraw.Draw(picture)
+    radius = max(2.0, max(photo.shape[:2]) / 320)
+    for person, points in enumerate(np.asarray(keypoints, dtype=np.float64)):
+        color = PALETTE[person % len(PALETTE)]
+        if lines:
+            for a, b in skeletons.get(skeleton).edges:
+                if points[a, 2] > 0 and points[b, 2] > 0:
+                    pen.line([*points[a, :2], *points[b, :2]], fill=color, width=round(radius))
+        for x, y, confidence in points:
+            if confidence > 0:
+                pen.ellipse(
+                    [x - radius, y - radius, x + radius, y + radius],
+                    fill=_KEYPOINT if confidence > 0.75 else None,
+                    outline=(20, 20, 20),
+                )
+    return np.asarray(picture)
+
+
+def _over(rgba: np.ndarray, photo: np.ndarray, opacity: float) -> np.ndarray:
+    alpha = rgba[..., 3:].astype(np.float32) / 255 * opacity
+    return (rgba[..., :3] * alpha + photo * (1 - alpha)).round().astype(np.uint8)
+
+
+def _captioned(picture: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    if not captions:
+        return picture
+    font = ImageFont.load_default(size=13)
+    line, columns = 17, max(1, picture.shape[1] // 420)
+    rows = -(-len(captions) // columns)
+    strip = Image.new("RGB", (picture.shape[1], rows * line + 6), (32, 32, 32))
+    pen = ImageDraw.Draw(strip)
+    for at, text in enumerate(captions):
+        column, row = divmod(at, rows)
+        pen.text(
+            (8 + column * picture.shape[1] // columns, 3 + row * line), text, fill=PALETTE[at % len(PALETTE)], font=font
+        )
+    return np.concatenate((picture, np.asarray(strip)), 0)
