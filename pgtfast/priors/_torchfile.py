@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,8 @@ def read_torch_zip(path: Path) -> tuple[Any, tuple[str, ...]]:
             return reader.run(), tuple(sorted(reader.left_aside))
     except PgtfastError:
         raise
-    except (Damaged, zipfile.BadZipFile, OSError, ArithmeticError, AttributeError, LookupError, RecursionError, RuntimeError, TypeError,
-            ValueError) as error:  # fmt: skip
+    except (Damaged, zipfile.BadZipFile, zlib.error, OSError, EOFError, ArithmeticError, AttributeError, LookupError, MemoryError,
+            RecursionError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
         raise PgtfastError(
             f"{path}: not a readable torch file ({type(error).__name__}: {error}). Copy or download it again"
         ) from error
