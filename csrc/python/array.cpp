@@ -1,5 +1,7 @@
 #include "array.h"
 
+#include <algorithm>
+
 namespace pgt {
 
 namespace {
@@ -37,10 +39,9 @@ std::string shape_text(const int64_t* shape, int ndim) {
 }
 
 bool is_contiguous(const dlpack::Tensor& t) {
-  if (!t.strides) return true;
+  if (!t.strides || std::find(t.shape, t.shape + t.ndim, 0) != t.shape + t.ndim) return true;
   int64_t wanted = 1;
   for (int i = t.ndim - 1; i >= 0; --i) {
-    if (t.shape[i] == 0) return true;
     if (t.shape[i] != 1 && t.strides[i] != wanted) return false;
     wanted *= t.shape[i];
   }
