@@ -19,6 +19,7 @@ _KEYS = (
 )  # fmt: skip
 _NEEDED = ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table", "f")
 _KIND_OF_JOINTS = {24: "smpl", 52: "smplh", 55: "smplx", 16: "mano"}
+_MOST_NUMBERS = 2**26
 _LANDMARKS = "landmarks/"
 _ROOT_MARKERS = (-1, 2**32 - 1, 2**64 - 1)
 _GENDERS = ("neutral", "male", "female")
@@ -89,13 +90,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _floats(path: Path, data: dict[str, Any], key: str) -> np.ndarray:
-    value = data[key].toarray() if isinstance(data[key], SparseMatrix) else data[key]
+    value = data[key]
+    if isinstance(value, SparseMatrix):
+        if value.shape[0] * value.shape[1] > _MOST_NUMBERS:
+            raise BodyFileError(f"{path}: {key}: a sparse matrix of {value.shape} belongs to no body")
+        value = value.toarray()
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise BodyFileError(
-            f"{path}: {key}: wanted an array of numbers, got {type(value).__name__} ({error})"
-        ) from error
+        got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise BodyFileError(f"{path}: {key}: wanted an array of numbers, got {got} ({error})") from error
 
 
 def _integers(path: Path, data: dict[str, Any], key: str) -> np.ndarray:

@@ -163,10 +163,10 @@ def _place(name: str, value: Tensor, count: int, matrices: bool, rank: int | Non
     """One part as (..., count, 3) or (..., count, 3, 3)."""
     shape = tuple(value.shape)
     if matrices:
-        if shape[-3:] == (count, 3, 3):
-            return value
         if count == 1 and shape[-2:] == (3, 3) and rank == len(shape) - 2:
             return value.unsqueeze(-3)
+        if shape[-3:] == (count, 3, 3):
+            return value
     elif count == 1 and shape[-1:] == (3,):
         return value if rank == len(shape) - 2 and shape[-2] == 1 else value.unsqueeze(-2)
     elif shape[-1:] == (3 * count,):

@@ -63,7 +63,10 @@ def body_arrays(kind: str, *, vertices: int | None = None, shapes: int = 10, see
         arrays["hands_components"] = np.eye(45)
         arrays["hands_mean"] = np.zeros(45)
     # float32 values, since smplx rounds a file to float32 on loading whatever the dtype it computes in
-    return {key: value.astype(np.float32) if getattr(value, "dtype", None) == float else value for key, value in arrays.items()}
+    return {
+        key: value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+        for key, value in arrays.items()
+    }
 
 
 def write_pkl(path: Path, arrays: dict, protocol: int = 2) -> Path:

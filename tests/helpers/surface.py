@@ -56,7 +56,7 @@ def describe(module: str) -> list[str]:
             lines.append(f"{module}.{name}: module")
         elif inspect.isclass(value):
             lines.append(f"{module}.{name}: class{parameters(value)}")
-            if value.__module__.startswith(module):
+            if module != "pgtfast" and value.__module__.startswith(module):
                 for member, inner in sorted(vars(value).items()):
                     if not member.startswith("_"):
                         call = getattr(inner, "__func__", inner)
