@@ -50,6 +50,38 @@ class SparseMatrix:
     values: np.ndarray
     shape: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        rows, cols, values = self.rows, self.cols, self.values
+        if (
+            values.ndim != 1
+            or values.dtype.kind not in "biufc"
+            or rows.shape != values.shape
+            or cols.shape != values.shape
+        ):
+            raise ValueError("sparse matrix whose arrays differ in length")
+        for name, size in (("rows", self.shape[0]), ("cols", self.shape[1])):
+            index = getattr(self, name)
+            if index.dtype.kind not in "iu" or (index.size and not 0 <= int(index.min()) <= int(index.max()) < size):
+                raise ValueError("sparse matrix with an index outside its shape")
+            object.__setattr__(self, name, index.astype(np.int64))
+
+    @classmethod
+    def compressed(
+        cls, kind: str, values: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int]
+    ) -> SparseMatrix:
+        """From scipy's "csc" (indices are rows) or "csr" (indices are columns) arrays."""
+        major = shape[1] if kind == "csc" else shape[0]
+        if (
+            indptr.shape != (major + 1,)
+            or indptr.dtype.kind not in "iu"
+            or indptr[0] != 0
+            or indptr[-1] != len(indices)
+        ):
+            raise ValueError("sparse matrix with inconsistent indptr")
+        ends = indptr.astype(np.int64)
+        outer = np.repeat(np.arange(major), ends[1:] - ends[:-1])
+        return cls(indices, outer, values, shape) if kind == "csc" else cls(outer, indices, values, shape)
+
     def toarray(self) -> np.ndarray:
         """Returns the dense (rows, columns) array; entries given twice are added, as scipy does."""
         dense = np.zeros(self.shape, dtype=self.values.dtype)
@@ -201,9 +233,10 @@ class _Finisher:
             order = item.state[1].decode("ascii") if isinstance(item.state[1], bytes) else item.state[1]
             if any(part is not None for part in item.state[2:5]):
                 raise RefusedPickle(self.file, f"numpy.dtype({code!r})", "structured dtypes are not read")
-            if order not in ("<", ">", "=", "|"):
+            if order == ">":
+                dtype = dtype.newbyteorder(">")
+            elif order not in ("<", "=", "|"):
                 raise Damaged(f"byte order {order!r}")
-            dtype = dtype.newbyteorder(order)
         return dtype
 
     def _array(self, shape: Any, dtype: np.dtype, data: Any, fortran: bool) -> np.ndarray:
@@ -261,24 +294,8 @@ class _Finisher:
             raise Damaged(f"sparse matrix of shape {shape!r}")
         shape = (int(shape[0]), int(shape[1]))
         values = np.asarray(state["data"])
-        if kind == "coo":
-            rows, cols = state["coords"] if "coords" in state else (state["row"], state["col"])
-        else:
-            inner, ends = np.asarray(state["indices"]), np.asarray(state["indptr"])
-            major = shape[1] if kind == "csc" else shape[0]
-            if ends.shape != (major + 1,) or ends.dtype.kind not in "iu" or ends[0] != 0 or ends[-1] != len(inner):
-                raise Damaged("sparse matrix with inconsistent indptr")
-            outer = np.repeat(np.arange(major), np.diff(ends.astype(np.int64)))
-            rows, cols = (inner, outer) if kind == "csc" else (outer, inner)
-        rows, cols = np.asarray(rows), np.asarray(cols)
-        if (
-            values.ndim != 1
-            or values.dtype.kind not in "biufc"
-            or rows.shape != values.shape
-            or cols.shape != values.shape
-        ):
-            raise Damaged("sparse matrix whose arrays differ in length")
-        for index, size in ((rows, shape[0]), (cols, shape[1])):
-            if index.dtype.kind not in "iu" or (index.size and not 0 <= int(index.min()) <= int(index.max()) < size):
-                raise Damaged("sparse matrix with an index outside its shape")
-        return SparseMatrix(rows.astype(np.int64), cols.astype(np.int64), values, shape)
+        if kind != "coo":
+            indices, indptr = np.asarray(state["indices"]), np.asarray(state["indptr"])
+            return SparseMatrix.compressed(kind, values, indices, indptr, shape)
+        rows, cols = state["coords"] if "coords" in state else (state["row"], state["col"])
+        return SparseMatrix(np.asarray(rows), np.asarray(cols), values, shape)

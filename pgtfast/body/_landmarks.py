@@ -157,16 +157,16 @@ def _only(path: Path, held: dict[str, Any]) -> Any:
 
 def _scipy_archive(path: Path, held: dict[str, Any]) -> SparseMatrix:
     """What scipy.sparse.save_npz writes."""
-    kind = held["format"].tobytes().rstrip(b"\0").decode("ascii", "replace").replace("\0", "")
-    shape = tuple(int(n) for n in held["shape"])
     try:
+        kind = str(np.asarray(held["format"]).astype(str))
+        shape = (int(held["shape"][0]), int(held["shape"][1]))
         if kind == "coo":
             return SparseMatrix(held["row"], held["col"], held["data"], shape)
-        outer = np.repeat(np.arange(len(held["indptr"]) - 1), np.diff(held["indptr"]))
-        rows, cols = (outer, held["indices"]) if kind == "csr" else (held["indices"], outer)
-    except (KeyError, ValueError) as error:
+        if kind not in ("csr", "csc"):
+            raise ValueError(f"format {kind!r}")
+        return SparseMatrix.compressed(kind, held["data"], held["indices"], held["indptr"], shape)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise PgtfastError(f"{path}: not a sparse matrix in coo, csr or csc form ({error})") from error
-    return SparseMatrix(rows, cols, held["data"], shape)
 
 
 def _by_array(arrays: BodyArrays, spec: Any, what: str) -> Regressor:

@@ -182,8 +182,8 @@ class BodyModel:
             if value is not None and value.ndim != 1:
                 raise ValueError(f"{name}: wanted one shape (S,), got {tuple(value.shape)}; call shaped once a person")
         _, shape, _ = self.layout.assemble(betas, expression, None, {})
-        folded = _moments.fold_shape(self.arrays, shape.detach().cpu().double().numpy())
-        return replace(self, arrays=replace(self.arrays, **folded, num_betas=0, num_expression=0))
+        coefficients = np.zeros(0) if shape is None else shape.detach().cpu().double().numpy()
+        return replace(self, arrays=_moments.fold_shape(self.arrays, coefficients))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> BodyModel:
         """A copy on another device or of another dtype."""

@@ -8,6 +8,7 @@ one mass ``c = sum_v r_kv w_vj``. Exact; see docs/landmarks.md.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ def landmark_terms(arrays: BodyArrays, regressor: Regressor) -> LandmarkTerms:
     shape_columns = 1 + arrays.shapedirs.shape[2]
     columns = shape_columns + arrays.posedirs.shape[2]
     rest = rest_joints(arrays)
-    bones, masses, moment_row, counts, moments = [], [], [], [], []
+    bones, masses, moment_row, counts = [], [], [], []
+    moments: list[np.ndarray] = []
     starts = np.searchsorted(regressor.rows, np.arange(len(regressor) + 1))
     for begin, end in itertools.pairwise(starts):
         cols, values = regressor.cols[begin:end], regressor.values[begin:end]
@@ -89,9 +91,12 @@ def landmark_terms(arrays: BodyArrays, regressor: Regressor) -> LandmarkTerms:
     )
 
 
-def fold_shape(arrays: BodyArrays, coefficients: np.ndarray) -> dict[str, np.ndarray]:
-    """Template (V, 3) of one shape (S,), and the empty shape space that is left."""
-    return {
-        "v_template": arrays.v_template + arrays.shapedirs @ coefficients,
-        "shapedirs": np.zeros((len(arrays.v_template), 3, 0)),
-    }
+def fold_shape(arrays: BodyArrays, coefficients: np.ndarray) -> BodyArrays:
+    """The same body with one shape (S,) in its template and no shape space left."""
+    return replace(
+        arrays,
+        v_template=arrays.v_template + arrays.shapedirs @ coefficients,
+        shapedirs=np.zeros((len(arrays.v_template), 3, 0)),
+        num_betas=0,
+        num_expression=0,
+    )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pgtfast import ops
+from pgtfast import reference
 
 
 class PlacedBody(NamedTuple):
@@ -36,10 +36,10 @@ def body_to_camera(
         translation: (..., 3) metres.
     """
     as_matrix = _is_matrix(global_orient, transl)
-    root = global_orient if as_matrix else ops.rotvec_to_matrix(global_orient)
+    root = global_orient if as_matrix else reference.rotvec_to_matrix(global_orient)
     root = rotation @ root
     moved = _turn(rotation, rest_pelvis + transl) + translation - rest_pelvis
-    return PlacedBody(root if as_matrix else ops.matrix_to_rotvec(root), moved)
+    return PlacedBody(root if as_matrix else reference.matrix_to_rotvec(root), moved)
 
 
 def body_to_world(

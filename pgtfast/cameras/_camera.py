@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pgtfast import ops
+from pgtfast import reference
 
 _MODELS = ("perspective", "weak")
 
@@ -92,10 +92,9 @@ class Camera:
             focal: the fixed focal lengths, crop pixels.
             center: the fixed principal point; None for half the crop's size.
         """
-        like = {"dtype": bbox_xywh.dtype, "device": bbox_xywh.device}
-        crop = torch.tensor(crop_size, **like)
-        middle = crop / 2 if center is None else torch.tensor(center, **like)
-        return cls(torch.tensor(focal, **like), middle, crop).to_full_image(bbox_xywh, size)
+        crop = bbox_xywh.new_tensor(crop_size)
+        middle = crop / 2 if center is None else bbox_xywh.new_tensor(center)
+        return cls(bbox_xywh.new_tensor(focal), middle, crop).to_full_image(bbox_xywh, size)
 
     @classmethod
     def from_weak_perspective(cls, weak: Tensor, box_center: Tensor, box_size: Tensor, size: Tensor) -> Camera:
@@ -116,7 +115,7 @@ class Camera:
     # ---- using one
     def project(self, points: Tensor) -> Tensor:
         """Pixels (..., K, 2) of points (..., K, 3) in camera space, metres."""
-        return ops.project(points, self.focal, self.center, model=self.model)
+        return reference.project(points, self.focal, self.center, model=self.model)
 
     def unproject(self, pixels: Tensor, depth: Tensor) -> Tensor:
         """Points (..., K, 3) in camera space that are seen at pixels (..., K, 2) in depth (..., K), metres."""

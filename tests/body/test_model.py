@@ -133,6 +133,15 @@ def test_regressor_files(body, tmp_path):
     for name in ("J_regressor.npy", "one.npz", "csr.npz", "csc.npz", "coo.npz", "r.pkl"):
         assert torch.allclose(body.landmarks(tmp_path / name)(**given), wanted)
         assert torch.allclose(body.landmarks(str(tmp_path / name))(**given), wanted)
+    held = dict(np.load(tmp_path / "csr.npz"))
+    for key, value in (
+        ("indices", held["indices"] + SMALL),
+        ("indptr", held["indptr"][:-1]),
+        ("format", np.array(b"bsr")),
+    ):
+        np.savez(tmp_path / "bad.npz", **{**held, key: value})
+        with pytest.raises(PgtfastError, match=r"bad\.npz: not a sparse matrix in coo, csr or csc form"):
+            body.landmarks(tmp_path / "bad.npz")
     with pytest.raises(PgtfastError, match=r"missing\.npy: no such regressor file"):
         body.landmarks(tmp_path / "missing.npy")
     np.save(tmp_path / "other.npy", np.ones((17, 6890)))

@@ -8,20 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from pgtfast import ops, reference, skeletons
+from pgtfast import reference, skeletons
 from pgtfast.body import load_body
 from pgtfast.cameras import Camera, body_to_camera, body_to_world, flip_body
 from tests.helpers import bodies
 
 PIXEL = 1e-4
-
-
-@pytest.fixture(params=["reference", "ops"], autouse=True)
-def implementation(request, monkeypatch):
-    chosen = {"reference": reference, "ops": ops}[request.param]
-    for module in ("cameras._camera", "cameras._bodies", "body._model", "body._landmarks"):
-        monkeypatch.setattr(f"pgtfast.{module}.ops", chosen)
-    return chosen
 
 
 def tensor(*values):
