@@ -109,7 +109,11 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     except UnpicklingError as error:
         if not _is_zip(path):
             raise PgtfastError(f"{path}: refused, nothing was executed: {_first_line(error)}") from error
-        value, aside = read_torch_zip(path)
+        try:
+            value, aside = read_torch_zip(path)
+        except PgtfastError as refusal:
+            cure = "If you trust it, save its weights alone where it was made: torch.save(checkpoint['state_dict'], 'weights.pt')"
+            raise PgtfastError(f"{refusal}. {cure}") from error
         notes.append(f"left aside in {path.name}: {', '.join(aside)}")
     except Exception as error:  # torch raises a dozen kinds for damaged files
         raise PgtfastError(

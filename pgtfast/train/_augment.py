@@ -61,7 +61,7 @@ class PoseSampler:
 
     def __call__(self, count: int) -> Tensor:
         """(count, 21, 3, 3) matrices."""
-        pose = self._draw(count)
+        pose = self._straighten(self._draw(count))
         some = pose[: round(self.mixed * count)]
         changed = self._mix(some.clone())
         some.copy_(torch.where(self._collides(changed)[:, None, None, None], some, changed))
@@ -147,6 +147,12 @@ class PoseSampler:
         ankle = torch.randn(count, 3, generator=self.generator) * torch.tensor([0.25, 0.2, 0.15])
         identity = torch.eye(3).expand(count, 3, 3)
         return torch.stack((hip, rotvec_to_matrix(_axis(0, knee)), rotvec_to_matrix(ankle), identity), 1)
+
+    def _straighten(self, pose: Tensor) -> Tensor:
+        """Bring the trunk and the legs of some poses nearer to standing upright: of the people in photographs far more stand than climb."""
+        joints = [*_TRUNK, *_LEG, *(j + 1 for j in _LEG)]
+        self._scale(pose, joints, 0.25, 0.0, 0.8)
+        return pose
 
     def _turn_elbow(self, pose: Tensor) -> Tensor:
         """Turn the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint moves.

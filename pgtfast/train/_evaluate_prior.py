@@ -56,6 +56,13 @@ def evaluate_prior(prior: VPoser, training: PoseSet, held_out: PoseSet, seed: in
     }
 
 
+@torch.no_grad()
+def rounding_degrees(trained: VPoser, stored: VPoser, poses: PoseSet) -> float:
+    """Mean angle between the joints that two copies of the same weights decode from the same latents."""
+    latent = trained.encode(poses.pose).mean
+    return float(geodesic_degrees(stored.decode(latent), trained.decode(latent)).mean())
+
+
 def sample_statistics(drawn: Tensor, training: Tensor, held_out: Tensor) -> dict:
     """Of made-up poses (N, 21, 3): limits, variety, and how near the captured poses they are; all in degrees."""
     violation = limit_violation(drawn).sum(1)

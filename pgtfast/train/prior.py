@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import PgtfastError
-from ..priors import PriorSource, VPoser
+from ..priors import PriorSource, VPoser, load_vposer
 from ..priors._network import NUM_LATENTS, PoseDecoder, PoseEncoder
 from ..reference import forward_kinematics
 from ._augment import PARENTS, PoseSampler, rest_offsets
 from ._checkpoint import load_checkpoint, save_checkpoint
-from ._evaluate_prior import evaluate_prior
+from ._evaluate_prior import evaluate_prior, rounding_degrees
 from ._poses import PoseSet, read_poses
 from ._run import CHECKPOINT, RESULT, open_run, resolved, write_json
 
@@ -39,7 +39,7 @@ class PriorConfig:
     """Clips kept for evaluation, by name."""
     held_out_every: int = 0
     """Also keep every n-th clip by name for evaluation (for AMASS); 0 for none."""
-    steps: int = 9000
+    steps: int = 6000
     """Optimisation steps."""
     batch_size: int = 512
     """Poses a step."""
@@ -231,9 +231,11 @@ def train_prior(config: PriorConfig) -> Path:
     bar.close()
 
     bare.cpu().eval()
-    prior = VPoser(bare.encoder, bare.decoder, PriorSource("pgtfast.train", ""))
-    prior.save(out / PRIOR, dtype=torch.float16)
+    trained = VPoser(bare.encoder, bare.decoder, PriorSource("pgtfast.train", ""))
+    trained.save(out / PRIOR, dtype=torch.float16)
+    prior = load_vposer(out / PRIOR)  # what is judged is the file, its rounding included
     result = evaluate_prior(prior, training, held_out, config.seed)
+    result["storage_rounding_deg"] = rounding_degrees(trained, prior, held_out)
     write_json(out / RESULT, {"config": resolved(config), **result})
     checkpoint.unlink(missing_ok=True)
     return out / PRIOR
