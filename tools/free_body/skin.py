@@ -21,7 +21,7 @@ _STEPS = 32
 
 
 def neighbourhoods(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray, joint_names: list[str]) -> csr_matrix:
-    """Averaging kernel (V, V), rows sum to one: _STEPS diffusion steps along the mesh, each as long as the radius asks."""
+    """Averaging kernel (V, V), rows sum to one: diffusion along the mesh, as far as the radius asks."""
     count = len(vertices)
     a, b = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
     link = coo_matrix((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, a])), (count, count)).tocsr()
@@ -47,7 +47,10 @@ def skin_linearly(vertices: np.ndarray, weights: np.ndarray | csr_matrix, maps: 
 
 
 def follow_neighbourhood(kernel: csr_matrix, rest: np.ndarray, moved: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Carry points `own` (n, 3) by the best rigid motion of their neighbourhoods (kernel (n, V)) from rest to moved (V, 3)."""
+    """Points `own` (n, 3) carried by the best rigid motion of their neighbourhoods from `rest` to `moved` (V, 3).
+
+    kernel (n, V): rows of `neighbourhoods`.
+    """
     outer = (moved[:, :, None] * rest[:, None, :]).reshape(-1, 9)
     mean = kernel @ np.concatenate([rest, moved, outer], 1)
     before, after = mean[:, :3], mean[:, 3:6]

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from .rig import MIRROR
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface:
     """A closed mesh symmetric in x = 0. faces (F, 3); mirror (V,); resample (V, source V): rows sum to one."""
 
@@ -47,7 +47,7 @@ def _simplify_exactly(points: np.ndarray, triangles: np.ndarray, count: int) -> 
     """Quadric edge collapse to exactly `count` triangles; a collapse removes two or, on the border, one."""
     import fast_simplification
 
-    for stop in range(0, 60):  # pausing somewhere before the end changes the order, and so the parity
+    for stop in range(60):  # pausing somewhere before the end changes the order, and so the parity
         p, t = points, triangles
         for target in (count + stop, count):
             for eagerness in range(2, 12):
@@ -55,7 +55,9 @@ def _simplify_exactly(points: np.ndarray, triangles: np.ndarray, count: int) -> 
                     p, t = fast_simplification.simplify(p, t, target_count=target, agg=eagerness)
         if len(t) == count:
             return p, t
-    raise ValueError(f"no order of collapses gave {count} triangles on the half mesh; choose a neighbouring even vertex count")
+    raise ValueError(
+        f"no order of collapses gave {count} triangles on the half mesh; choose a neighbouring even vertex count"
+    )
 
 
 def _attach_inside(rows, points, which, vertices, faces) -> None:
