@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import pickletools
+import re
 import struct
 from collections import OrderedDict
 from typing import Any, NamedTuple, NoReturn
@@ -81,6 +82,9 @@ class Held:
 
 
 _MARK = object()
+
+# A backslash (after an even run of them) before what starts no escape of Python 2, or before an octal above 0o377.
+_NO_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\(?:(?![\\'\"abfnrtv\nx0-7])|(?=[4-7][0-7]{2}))")
 
 
 class Damaged(Exception):
@@ -274,6 +278,8 @@ def _string_line(r: Reader) -> str | bytes:
     raw = r.line()
     if len(raw) < 2 or raw[:1] != raw[-1:] or raw[:1] not in b"\"'":
         raise Damaged("a text without quotes")
+    if _NO_ESCAPE.search(raw):
+        raise Damaged("a text with an escape that does not exist")
     return r.text(codecs.escape_decode(raw[1:-1])[0])
 
 

@@ -251,6 +251,13 @@ def test_other_files_are_named(tmp_path):
         load_npz(path)
 
 
+def test_escapes_of_protocol_0():
+    assert loads(rb"S'a\\\x41\101\'\n\\ '" + b"\n.", "x") == "a\\AA'\n\\ "
+    for raw in (rb"\ ", rb"\\\ ", rb"\400", rb"\xg0"):
+        with pytest.raises(MalformedPickle, match="x: not a readable pickle"):
+            loads(b"S'" + raw + b"'\n.", "x")
+
+
 def test_deep_nesting_is_an_error_not_a_crash():
     with pytest.raises(MalformedPickle, match=r"deep\.pkl"):
         loads(b"]" * 100000 + b"a" * 99999 + b".", "deep.pkl")

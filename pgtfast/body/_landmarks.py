@@ -183,7 +183,7 @@ def _by_array(arrays: BodyArrays, spec: Any, what: str) -> Regressor:
     try:
         dense = np.asarray(spec)
         whole = dense.ndim == 1 and dense.size > 0 and dense.dtype.kind in "iu"
-        dense = dense if whole else dense.astype(np.float64)
+        dense = dense if whole else dense.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{what}: wanted a set's name, a path, a (K, V) array or sparse matrix, vertices, or a mapping name -> vertex; "

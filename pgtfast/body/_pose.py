@@ -59,22 +59,36 @@ class PoseLayout:
         parts = self._parts_for(given)
         matrices, rank = _form(parts, given)
         placed = {name: _place(name, given[name], count, matrices, rank) for name, count in parts if name in given}
-        tail = 3 if matrices else 2
+        tail = 3 if matrices else 1
         shape = self._shape(betas, expression)
         if transl is not None and transl.shape[-1:] != (3,):
             raise ValueError(f"transl: wanted (..., 3), got {tuple(transl.shape)}")
-        others = [value.shape[:-1] for value in (shape, transl) if value is not None]
+        batches = [value.shape[:-tail] for value in placed.values()]
+        batches += [value.shape[:-1] for value in (shape, transl) if value is not None]
+        batch = self._batch(batches, given | extras)
+        blocks = [
+            _spread(placed[name], batch, tail) if name in placed else self._rest(count, batch, matrices)
+            for name, count in parts
+        ]
+        pose = torch.cat(blocks, dim=-tail)
+        pose = pose if matrices else pose.unflatten(-1, (self.num_joints, 3))
+        shape = None if shape is None else _spread(shape, batch, 1)
+        return pose, shape, None if transl is None else _spread(transl, batch, 1)
+
+    def _batch(self, batches: list[torch.Size], given: dict[str, Tensor | None]) -> torch.Size:
+        """The batch shape that all broadcast to."""
+        if not batches or all(one == batches[0] for one in batches):
+            return batches[0] if batches else torch.Size()
         try:
-            batch = torch.broadcast_shapes(*(value.shape[:-tail] for value in placed.values()), *others)
+            return torch.broadcast_shapes(*batches)
         except RuntimeError:
-            shown = {name: tuple(value.shape) for name, value in (given | extras).items() if value is not None}
+            shown = {name: tuple(value.shape) for name, value in given.items() if value is not None}
             raise ValueError(f"the leading batch shapes of the arguments do not broadcast: {shown}") from None
-        rest = torch.eye(3) if matrices else torch.zeros(3)
-        rest = rest.to(dtype=self.dtype, device=self.device)
-        blocks = [(placed.get(name, rest)).expand(*batch, count, *rest.shape) for name, count in parts]
-        pose = torch.cat(blocks, dim=-tail) if len(blocks) > 1 else blocks[0]
-        shape = None if shape is None else shape.expand(*batch, shape.shape[-1])
-        return pose, shape, None if transl is None else transl.expand(*batch, 3)
+
+    def _rest(self, count: int, batch: torch.Size, matrices: bool) -> Tensor:
+        if matrices:
+            return torch.eye(3, dtype=self.dtype, device=self.device).expand(*batch, count, 3, 3)
+        return torch.zeros(*batch, 3 * count, dtype=self.dtype, device=self.device)
 
     def _check_kind(self, name: str, value: Tensor) -> None:
         if not isinstance(value, Tensor):
@@ -160,7 +174,7 @@ def _form(parts: tuple[tuple[str, int], ...], given: dict[str, Tensor]) -> tuple
 
 
 def _place(name: str, value: Tensor, count: int, matrices: bool, rank: int | None) -> Tensor:
-    """One part as (..., count, 3) or (..., count, 3, 3)."""
+    """One part as (..., 3 count) or (..., count, 3, 3)."""
     shape = tuple(value.shape)
     if matrices:
         if count == 1 and shape[-2:] == (3, 3) and rank == len(shape) - 2:
@@ -168,13 +182,18 @@ def _place(name: str, value: Tensor, count: int, matrices: bool, rank: int | Non
         if shape[-3:] == (count, 3, 3):
             return value
     elif count == 1 and shape[-1:] == (3,):
-        return value if rank == len(shape) - 2 and shape[-2] == 1 else value.unsqueeze(-2)
+        return value.squeeze(-2) if rank == len(shape) - 2 and shape[-2] == 1 else value
     elif shape[-1:] == (3 * count,):
-        return value.unflatten(-1, (count, 3))
-    elif shape[-2:] == (count, 3):
         return value
+    elif shape[-2:] == (count, 3):
+        return value.flatten(-2)
     wanted = f"(..., {count}, 3, 3) matrices" if matrices else f"(..., {3 * count}) rotation vectors"
     raise ValueError(
         f"{name}: wanted {wanted} like the other pose arguments, got {shape}; "
         "give all in one form, ops.rotvec_to_matrix and ops.matrix_to_rotvec convert"
     )
+
+
+def _spread(value: Tensor, batch: torch.Size, tail: int) -> Tensor:
+    """Expanded to the batch shape, untouched where it has it."""
+    return value if value.shape[:-tail] == batch else value.expand(*batch, *value.shape[-tail:])
