@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,7 +201,7 @@ def train_prior(config: PriorConfig) -> Path:
         print(f"resuming {out} at step {first:,} of {config.steps:,}")
 
     bar = tqdm(total=config.steps * config.batch_size, initial=first * config.batch_size, unit=" poses", unit_scale=True,
-               disable=not sys.stderr.isatty() and not os.environ.get("PGTFAST_PROGRESS"))  # fmt: skip
+               mininterval=0.1 if sys.stderr.isatty() else 30)  # fmt: skip
     for step in range(first, config.steps):
         rotations = sampler(config.batch_size).to(fabric.device)
         noise = torch.randn(config.batch_size, NUM_LATENTS, generator=generator).to(fabric.device)
