@@ -1,0 +1,78 @@
+"""Overlays of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from .. import ops, reference
+from ..body import BodyModel
+from ..formats import read_records
+from ..visuals import contact_sheet, render_overlay
+
+COLUMNS = (
+    "image_path", "image_width", "image_height", "annotation_id", "global_orient", "body_pose", "betas", "transl", "focal", "center",
+    "landmark_set", "landmarks_2d", "reprojection_px", "reprojection_rel", "quality", "valid",
+)  # fmt: skip
+
+
+def draw(run: Path, images: Path, body: BodyModel, count: int) -> list[str]:
+    """Draw up to `count` images, spread evenly over those that have a body and a photo, into RUN/overlays, and RUN/contact_sheet.jpg.
+
+    Returns:
+        One line for each image that could not be drawn.
+    """
+    table = read_records(run, columns=COLUMNS)
+    by_image: dict[str, list[dict]] = {}
+    for row in table.filter(table["valid"]).to_pylist():
+        by_image.setdefault(row["image_path"], []).append(row)
+    problems, names = [], []
+    for name in by_image:
+        if (images / name).is_file():
+            names.append(name)
+        else:
+            problems.append(f"{name}: not in {images}")
+    names = [names[at] for at in np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int))]
+    folder = run / "overlays"
+    folder.mkdir(exist_ok=True)
+    pictures = []
+    for name in names:
+        try:
+            picture = _picture(images / name, by_image[name], body)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+            problems.append(f"{name}: {error}")
+            continue
+        Image.fromarray(picture).save(
+            folder / f"{Path(name).with_suffix('').as_posix().replace('/', '__')}.jpg", quality=88
+        )
+        pictures.append(picture)
+    if pictures:
+        Image.fromarray(contact_sheet(pictures)).save(run / "contact_sheet.jpg", quality=85)
+        print(f"{folder}: {len(pictures)} pictures; {run / 'contact_sheet.jpg'}")
+    return problems
+
+
+def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
+    with Image.open(path) as file:
+        photo = np.asarray(file.convert("RGB"))
+    size = (rows[0]["image_width"], rows[0]["image_height"])
+    if photo.shape[1::-1] != size:
+        raise ValueError(
+            f"the photo is {photo.shape[1]} x {photo.shape[0]} pixels, the annotation file says {size[0]} x {size[1]}"
+        )
+    orient, pose, betas, transl = (
+        torch.tensor([row[key] for row in rows]) for key in ("global_orient", "body_pose", "betas", "transl")
+    )
+    joints = reference.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
+    vertices = ops.vertices(joints, betas[:, : body.num_betas], transl, body.terms).numpy()
+    captions = [
+        f"{row['annotation_id']}: quality {row['quality']:.2f}, {row['reprojection_px']:.1f} px ({100 * row['reprojection_rel']:.1f} %), {row['transl'][2]:.1f} m"
+        for row in rows
+    ]
+    return render_overlay(
+        photo, vertices, body.faces, focal=rows[0]["focal"], center=rows[0]["center"], captions=captions,
+        keypoints=np.array([row["landmarks_2d"] for row in rows]), skeleton=rows[0]["landmark_set"],
+    )  # fmt: skip
