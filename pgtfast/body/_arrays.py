@@ -74,7 +74,7 @@ class BodyArrays:
         shapedirs: (V, 3, S), betas first and then the expression coefficients.
         posedirs: (V, 3, 9 (J - 1)) or (V, 3, 0).
         joint_regressor: (J, V).
-        weights: (V, J), rows sum to one.
+        weights: (V, J), rows sum to one (a file may be off by 1e-3; its rows are divided by their sum).
         parents: (J,) int32, parents before children, root -1.
         faces: (F, 3) int64.
         joint_names: J names.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def read_body(
     check(arrays)
     if len(names) != len(parents):
         raise BodyFileError(f"{path}: joint_names: wanted {len(parents)} names, got {len(names)}")
-    return arrays
+    sums = arrays.weights.sum(1, keepdims=True)
+    return replace(arrays, weights=arrays.weights / np.where(sums > 0, sums, 1))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def test_vertices_and_joints(kind, body_file, implementation):
     assert (again.vertices - out.vertices).abs().max() < TOLERANCE
 
 
-def test_landmarks_and_gradients(body_file, implementation):
+@pytest.mark.parametrize("through", ["landmarks", "vertices"])
+def test_landmarks_vertices_and_gradients(through, body_file, implementation):
     path = body_file("smpl")
     body = load_body(path).to(dtype=torch.float64)
     layer = smplx_layer("smpl", path, torch.float64)
@@ -83,7 +84,7 @@ def test_landmarks_and_gradients(body_file, implementation):
     for ours in (True, False):
         leaves = {name: value.clone().requires_grad_() for name, value in (pose | shape | {"transl": transl}).items()}
         if ours:
-            xyz = plan(**leaves)
+            xyz = plan(**leaves) if through == "landmarks" else torch.tensor(regressor) @ body(**leaves).vertices
         else:
             turned = as_matrices({name: leaves[name] for name in pose})
             mesh = layer(**turned, betas=leaves["betas"], transl=leaves["transl"]).vertices

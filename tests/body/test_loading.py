@@ -217,6 +217,13 @@ def test_signed_root_marker_and_no_pose_blend_shapes(tmp_path, arrays):
     assert body.landmarks([3]).terms.moments.shape[-1] == 11
 
 
+def test_weights_are_divided_by_their_sum(tmp_path, arrays):
+    weights = arrays["weights"].astype(np.float64)
+    arrays["weights"] = weights * 1.0009
+    body = load_body(bodies.write_npz(tmp_path / "x.npz", arrays))
+    assert np.abs(body.arrays.weights - weights).max() < 1e-15
+
+
 def test_loading_is_silent_and_arrays_are_frozen(tmp_path, arrays):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

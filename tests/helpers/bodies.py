@@ -35,7 +35,8 @@ def body_arrays(kind: str, *, vertices: int | None = None, shapes: int = 10, see
     weights = np.zeros((count, joints))
     for vertex in range(count):
         bones = rng.choice(joints, size=rng.integers(1, 5), replace=False)
-        weights[vertex, bones] = rng.dirichlet(np.ones(len(bones)))
+        shares = rng.multinomial(1024 - len(bones), rng.dirichlet(np.ones(len(bones)))) + 1
+        weights[vertex, bones] = shares / 1024  # sums to one exactly, in float32 too
     regressor = np.zeros((joints, count))
     for joint in range(joints):
         picks = rng.choice(count, size=12, replace=False)
