@@ -15,7 +15,7 @@ struct SkinTerms {
   const int32_t* bone;  // (V, W)
   const S* weight;      // (V, W), zero padded
 
-  int tiles() const { return (vertices + 3) / 4; }
+  PGT_HD int tiles() const { return (vertices + 3) / 4; }
 };
 
 // out: (batch, V, 3).
