@@ -65,7 +65,7 @@ class PoseLayout:
             raise ValueError(f"transl: wanted (..., 3), got {tuple(transl.shape)}")
         batches = [value.shape[:-tail] for value in placed.values()]
         batches += [value.shape[:-1] for value in (shape, transl) if value is not None]
-        batch = self._batch(batches, given | extras)
+        batch = self._batch(batches, {**poses, **extras})
         blocks = [
             _spread(placed[name], batch, tail) if name in placed else self._rest(count, batch, matrices)
             for name, count in parts
