@@ -10,6 +10,7 @@ namespace pgt {
 inline Tree read_tree(const char* op, const Array& parents) {
   if (!parents.present() || parents.cuda() || parents.dtype() != DType::int32 || parents.ndim() != 1)
     throw py::type_error(std::string(op) + ": parents: wanted an int32 array of shape (J,) on the CPU");
+  parents.check_contiguous();
   Tree tree{};
   if (parents.size(0) < 1 || parents.size(0) > kMaxJoints)
     throw py::value_error(std::string(op) + ": parents: wanted 1 to " + std::to_string(kMaxJoints) + " joints, got " + std::to_string(parents.size(0)));

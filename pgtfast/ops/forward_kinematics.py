@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ._border import call, define
@@ -27,18 +28,17 @@ def forward_kinematics(rotations: Tensor, offsets: Tensor, parents: Tensor) -> t
     """
     op = "forward_kinematics"
     check_floating(op, "rotations", rotations)
-    if not isinstance(parents, Tensor) or parents.dim() != 1:
-        raise ValueError(f"{op}: parents: wanted an int32 tensor of shape (J,) on the CPU, got {_describe(parents)}")
+    if not isinstance(parents, Tensor):
+        raise TypeError(f"{op}: parents: wanted a torch.Tensor, got {type(parents).__name__}")
+    if parents.dim() != 1 or parents.dtype != torch.int32 or parents.device.type != "cpu":
+        got = f"{parents.dtype} of shape {tuple(parents.shape)} on {parents.device}"
+        raise ValueError(f"{op}: parents: wanted torch.int32 of shape (J,) on cpu, got {got}")
     joints = parents.shape[0]
     check_tail(op, "rotations", rotations, (joints, 3, 3), rotations)
     check_tail(op, "offsets", offsets, (joints, 3), rotations)
     batch, (rotations, offsets) = flatten_batch(op, (("rotations", rotations, 3), ("offsets", offsets, 2)))
     global_rotations, positions = _forward_kinematics(rotations, offsets, parents)
     return global_rotations.view(*batch, joints, 3, 3), positions.view(*batch, joints, 3)
-
-
-def _describe(value) -> str:
-    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _kernel(rotations, offsets, parents):

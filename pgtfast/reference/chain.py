@@ -20,6 +20,8 @@ def forward_kinematics(rotations: Tensor, offsets: Tensor, parents: Tensor) -> t
     Returns:
         Global rotations (..., J, 3, 3) and posed joint positions (..., J, 3) in metres.
     """
+    batch = torch.broadcast_shapes(rotations.shape[:-3], offsets.shape[:-2])
+    rotations, offsets = rotations.expand(*batch, -1, -1, -1), offsets.expand(*batch, -1, -1)
     world_r, world_p = [], []
     for j, parent in enumerate(parents.tolist()):
         if parent < 0:
@@ -84,11 +86,12 @@ def _posed(pose: Tensor, betas: Tensor | None, terms: LandmarkTerms | SkinTerms)
     """Local rotations, features F, global rotations and posed joints."""
     matrices = pose.shape[-2:] == (3, 3) and pose.dim() >= 3 and pose.shape[-3] == terms.num_joints
     rotations = pose if matrices else rotvec_to_matrix(pose)
-    batch = rotations.shape[:-3]
-    one = rotations.new_ones(*batch, 1)
-    shape = rotations.new_zeros(*batch, terms.num_betas) if betas is None else betas
+    shape = rotations.new_zeros(terms.num_betas) if betas is None else betas
+    batch = torch.broadcast_shapes(rotations.shape[:-3], shape.shape[:-1])
+    rotations = rotations.expand(*batch, -1, -1, -1)
     identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-    features = torch.cat((one, shape, (rotations[..., 1:, :, :] - identity).flatten(-3)), -1)
+    bend = (rotations[..., 1:, :, :] - identity).flatten(-3)
+    features = torch.cat((rotations.new_ones(*batch, 1), shape.expand(*batch, -1), bend), -1)
     offsets = torch.einsum("jic,...c->...ji", terms.offsets, features[..., : 1 + terms.num_betas])
     return rotations, features, *forward_kinematics(rotations, offsets, terms.parents)
 

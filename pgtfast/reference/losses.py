@@ -114,10 +114,10 @@ def keypoint_loss(
     valid = weights > 0
     residual = torch.where(valid[..., None], pixels - keypoints, 0.0)
     penalty = torch.where(valid, weights, 0.0)[..., None] * robust(residual, loss, sigma, norm)
-    data, count = penalty.sum((-2, -1)), valid.sum(-1) * penalty.shape[-1]
+    data, count = penalty.sum((-2, -1)), valid.expand(penalty.shape[:-1]).sum(-1) * penalty.shape[-1]
     batch = data.shape
-    latent_term = data.new_zeros(batch) if latent is None else (latent * latent).mean(-1)
-    betas_term = data.new_zeros(batch) if betas is None else (betas * betas).mean(-1)
+    latent_term = data.new_zeros(batch) if latent is None else (latent * latent).mean(-1).expand(batch)
+    betas_term = data.new_zeros(batch) if betas is None else (betas * betas).mean(-1).expand(batch)
     if reduction == "mean":
         people = max(1, batch.numel())
         data, count = data.sum(), count.sum()

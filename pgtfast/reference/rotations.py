@@ -64,11 +64,11 @@ def matrix_to_rotvec(matrix: Tensor) -> Tensor:
     quaternion = torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     w, v = quaternion[..., 0], quaternion[..., 1:]
     square = (v * v).sum(-1)
-    ratio = square / torch.where(w > 0, w * w, torch.ones_like(w))
-    small = (w > 0) & (ratio < 1e-3)
+    small = (w > 0) & (square < 1e-3 * w * w)
     safe = torch.where(small, torch.ones_like(square), square)
     norm = safe.sqrt()
     w_safe = torch.where(small, w, torch.ones_like(w))
+    ratio = torch.where(small, square, torch.zeros_like(square)) / (w_safe * w_safe)
     series = 2 / w_safe * (1 - ratio * (1 / 3 - ratio * (1 / 5 - ratio * (1 / 7 - ratio * (1 / 9 - ratio / 11)))))
     factor = torch.where(small, series, 2 * torch.atan2(norm, w) / norm)
     return factor[..., None] * v

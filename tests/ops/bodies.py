@@ -18,7 +18,9 @@ def parents_of(joints: int) -> torch.Tensor:
     return torch.tensor([-1, *rest], dtype=torch.int32)
 
 
-def landmark_terms(joints=24, betas=10, landmarks=17, pose_features=True, dtype=torch.float64, device="cpu") -> LandmarkTerms:
+def landmark_terms(
+    joints=24, betas=10, landmarks=17, pose_features=True, dtype=torch.float64, device="cpu"
+) -> LandmarkTerms:
     """Random moments: about five pairs a landmark, every seventh pair without a moment."""
     g = torch.Generator().manual_seed(7)
     counts = torch.randint(1, 9, (landmarks,), generator=g)
