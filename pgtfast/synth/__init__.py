@@ -1,0 +1,21 @@
+"""The free synthetic world: pictures of people who are nobody, annotated like COCO, with the truth kept aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .truth import Truth, read_truth
+
+if TYPE_CHECKING:
+    from .world import World, WorldConfig, make_world
+
+__all__ = ["Truth", "World", "WorldConfig", "make_world", "read_truth"]
+
+
+def __getattr__(name: str) -> Any:
+    """What draws needs the extras `annotate` and `report`; reading the truth does not."""
+    if name in ("World", "WorldConfig", "make_world"):
+        from . import world
+
+        return getattr(world, name)
+    raise AttributeError(f"module 'pgtfast.synth' has no attribute {name!r}")
