@@ -54,7 +54,9 @@ def run(code: str) -> str:
 
 @pytest.fixture(scope="module")
 def report() -> dict:
-    return json.loads(run(STATE.replace("MODULES", "('load_body', 'Camera', 'load_vposer', 'ops', 'reference', 'metrics')")))
+    return json.loads(
+        run(STATE.replace("MODULES", "('load_body', 'Camera', 'load_vposer', 'ops', 'reference', 'metrics')"))
+    )
 
 
 def test_import_changes_no_setting(report):
@@ -62,7 +64,10 @@ def test_import_changes_no_setting(report):
 
 
 def test_import_alone_loads_no_torch():
-    assert run("import pgtfast, sys; print('torch' in sys.modules, 'numpy' in sys.modules)").split() == ["False", "False"]
+    assert run("import pgtfast, sys; print('torch' in sys.modules, 'numpy' in sys.modules)").split() == [
+        "False",
+        "False",
+    ]
 
 
 def test_import_is_quick(report):

@@ -73,7 +73,11 @@ def noun(path: Path) -> str:
 
 def inner_imports(path: Path) -> list[tuple[str, int]]:
     """Folders of the package, or its private top modules, that a file imports."""
-    return [(name.split(".")[1], line) for name, _, line in imports(path) if name.startswith("pgtfast.") and len(name.split(".")) > 1]
+    return [
+        (name.split(".")[1], line)
+        for name, _, line in imports(path)
+        if name.startswith("pgtfast.") and len(name.split(".")) > 1
+    ]
 
 
 def test_every_folder_has_its_layer():
@@ -128,7 +132,11 @@ CSRC = ROOT / "csrc"
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 
 
-@pytest.mark.parametrize("path", sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")), ids=lambda p: str(p.relative_to(CSRC)))
+@pytest.mark.parametrize(
+    "path",
+    sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh")),
+    ids=lambda p: str(p.relative_to(CSRC)),
+)
 def test_csrc_includes_point_down(path):
     folder = path.relative_to(CSRC).parts[0]
     below = {"math": ("math",), "kernels": ("math", "kernels"), "python": ("math", "kernels", "python")}[folder]

@@ -26,9 +26,18 @@ def wheel() -> zipfile.ZipFile:
 
 def test_wheel_holds_the_package_and_nothing_else(wheel):
     names = wheel.namelist()
-    assert {n.split("/")[0] for n in names} == {"pgtfast", next(n.split("/")[0] for n in names if n.endswith("METADATA"))}
+    assert {n.split("/")[0] for n in names} == {
+        "pgtfast",
+        next(n.split("/")[0] for n in names if n.endswith("METADATA")),
+    }
     assert [n for n in names if re.fullmatch(r"pgtfast/_core\..*\.so", n)]
-    for asset in ("free_body.npz", "free_body_full.npz", "free_prior.npz", "NOTICE-free-body.md", "NOTICE-free-prior.md"):
+    for asset in (
+        "free_body.npz",
+        "free_body_full.npz",
+        "free_prior.npz",
+        "NOTICE-free-body.md",
+        "NOTICE-free-prior.md",
+    ):
         assert f"pgtfast/assets/{asset}" in names
     strays = [n for n in names if n.endswith((".cpp", ".h", ".cu", ".pyc", ".o", ".a"))]
     assert not strays

@@ -61,7 +61,13 @@ def _base() -> list[Check]:
         Check(part="base", name="python", status="ok", detail=f"{platform.python_version()} ({sys.executable})"),
         Check(part="base", name="pgtfast", status="ok", detail=f"{version} ({place})")
         if version
-        else Check(part="base", name="pgtfast", status="gap", detail=f"not installed, only imported from {place}", fix="pip install ."),
+        else Check(
+            part="base",
+            name="pgtfast",
+            status="gap",
+            detail=f"not installed, only imported from {place}",
+            fix="pip install .",
+        ),
     ]
     if torch_version is None:
         checks.append(Check(part="base", name="torch", status="gap", detail="not installed", fix="pip install torch"))
@@ -83,7 +89,8 @@ def _build_info() -> dict[str, str | bool] | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The processor as the system names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -95,20 +102,27 @@ def _processor() -> str:
 
 def _kernels() -> list[Check]:
     info = _build_info()
-    processor = f"{_processor()}, {os.cpu_count()} logical cores"
+    processor = f"{processor_name()}, {os.cpu_count()} logical cores"
     if info is None:
         detail = "the compiled module pgtfast._core does not load"
         fix = "pip install .    (in the source folder), then run outside of it; or pip install -e ."
         return [Check(part="kernels", name="CPU", status="gap", detail=detail, fix=fix)]
     checks = [
-        Check(part="kernels", name="CPU", status="ok", detail=f"{info['cpu_isa']} on {processor}; built by {info['compiler']}"),
+        Check(
+            part="kernels",
+            name="CPU",
+            status="ok",
+            detail=f"{info['cpu_isa']} on {processor}; built by {info['compiler']}",
+        ),
     ]
     if info["cuda"]:
         detail = f"built by {info['cuda_compiler']} for {info['cuda_architectures']}"
         checks.append(Check(part="kernels", name="CUDA", status="ok", detail=detail))
     else:
         status = "gap" if _torch_sees_gpu() else "absent"
-        checks.append(Check(part="kernels", name="CUDA", status=status, detail="built without CUDA kernels", fix=REBUILD_CUDA))
+        checks.append(
+            Check(part="kernels", name="CUDA", status=status, detail="built without CUDA kernels", fix=REBUILD_CUDA)
+        )
     return checks
 
 
@@ -136,7 +150,9 @@ def _gpu() -> list[Check]:
         return [Check(part="GPU", name="device", status="ok", detail="; ".join(names)), compiler]
     if shutil.which("nvidia-smi") and _version("torch"):
         fix = "pip install a CUDA build of torch that the driver supports (pytorch.org, Get started)"
-        device = Check(part="GPU", name="device", status="gap", detail="an NVIDIA driver is here but torch sees no device", fix=fix)
+        device = Check(
+            part="GPU", name="device", status="gap", detail="an NVIDIA driver is here but torch sees no device", fix=fix
+        )
     else:
         device = Check(part="GPU", name="device", status="absent", detail="none: everything runs on the CPU")
     return [device, compiler]
@@ -155,9 +171,21 @@ EXTRAS = (
 )
 INSTALLS = {"Ray": "ray[data]"}
 ENGINES = (
-    ("DALI", "nvidia.dali", ("nvidia-dali-cuda130", "nvidia-dali-cuda120"), "decoding images on the GPU", "pip install nvidia-dali-cuda130"),
+    (
+        "DALI",
+        "nvidia.dali",
+        ("nvidia-dali-cuda130", "nvidia-dali-cuda120"),
+        "decoding images on the GPU",
+        "pip install nvidia-dali-cuda130",
+    ),
     ("ONNX", "onnx", ("onnx",), "exporting networks", "pip install onnx"),
-    ("ONNX Runtime", "onnxruntime", ("onnxruntime", "onnxruntime-gpu"), "running exported networks", "pip install onnxruntime"),
+    (
+        "ONNX Runtime",
+        "onnxruntime",
+        ("onnxruntime", "onnxruntime-gpu"),
+        "running exported networks",
+        "pip install onnxruntime",
+    ),
     ("TensorRT", "tensorrt", ("tensorrt",), "the fastest engine on data-centre GPUs", "pip install tensorrt"),
     ("TensorRT-RTX", "tensorrt_rtx", ("tensorrt-rtx",), "the fastest engine on RTX cards", "pip install tensorrt-rtx"),
 )
@@ -176,7 +204,14 @@ def _package(part: str, name: str, module: str, distributions: tuple[str, ...], 
 
 def _extras() -> list[Check]:
     checks = [
-        _package("extras", name, module, distributions, purpose, f"pip install '{INSTALLS.get(name, distributions[0])}'    (part of the extra `{extra}`)")
+        _package(
+            "extras",
+            name,
+            module,
+            distributions,
+            purpose,
+            f"pip install '{INSTALLS.get(name, distributions[0])}'    (part of the extra `{extra}`)",
+        )
         for name, module, distributions, purpose, extra in EXTRAS
     ]
     if next(c for c in checks if c.name == "PyVista").status == "ok":
@@ -187,7 +222,9 @@ def _extras() -> list[Check]:
 def _drawing() -> Check:
     """Draw a sphere in a process of its own: where OpenGL is broken it can end the process."""
     try:
-        done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, timeout=120, check=False).returncode == 0
+        done = (
+            subprocess.run([sys.executable, "-c", DRAW], capture_output=True, timeout=120, check=False).returncode == 0
+        )
     except subprocess.TimeoutExpired:
         done = False
     if done:
@@ -203,7 +240,11 @@ def _engines() -> list[Check]:
 def _bodies() -> list[Check]:
     assets = Path(__file__).parents[1] / "assets"
     checks = []
-    for name, file in (("free", "free_body.npz"), ("free-full", "free_body_full.npz"), ("free prior", "free_prior.npz")):
+    for name, file in (
+        ("free", "free_body.npz"),
+        ("free-full", "free_body_full.npz"),
+        ("free prior", "free_prior.npz"),
+    ):
         if (assets / file).is_file():
             checks.append(Check(part="bodies", name=name, status="ok", detail="inside the package"))
         else:
@@ -232,7 +273,11 @@ def _licensed() -> list[Check]:
     if not found and not missing:
         where = f"in {os.pathsep.join(folders)}" if folders else f"{BODY_FOLDERS_VARIABLE} is not set"
         fix = f"register at smpl.is.tue.mpg.de, download, then export {BODY_FOLDERS_VARIABLE}=FOLDER"
-        checks.append(Check(part="bodies", name="SMPL and kin", status="absent", detail=f"no licensed body found: {where}", fix=fix))
+        checks.append(
+            Check(
+                part="bodies", name="SMPL and kin", status="absent", detail=f"no licensed body found: {where}", fix=fix
+            )
+        )
     return checks
 
 

@@ -1,0 +1,47 @@
+"""Peak memory of one call, in a fresh process: `python -m pgtfast.bench._memory NAME FOLDER BATCH THREADS` prints MiB added and MiB of the vertex array."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ._body import VERTICES
+from ._contestants import Ours
+from ._rivals import RIVALS
+from ._tasks import make_inputs
+
+
+def _status(key: str) -> float:
+    """MiB of a line of /proc/self/status."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) / 1024
+    raise OSError(f"/proc/self/status has no {key}")
+
+
+def main(name: str, folder: str, batch: int, threads: int) -> None:
+    """Warm up with one body, then measure what one call over the batch adds at its peak."""
+    torch.set_num_threads(threads)
+    regressor = np.load(Path(folder) / "landmarks.npy")
+    contestant = next(c for c in (Ours, *RIVALS) if c.name == name)(Path(folder), regressor)
+    warm = contestant.task("fb_v", make_inputs(1))
+    if warm is None:
+        raise SystemExit(f"{name} has no task fb_v")
+    warm()
+    call = contestant.task("fb_v", make_inputs(batch))
+    assert call is not None
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = _status("VmRSS")
+    call()
+    print(_status("VmHWM") - before, batch * VERTICES * 12 / 2**20)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
