@@ -45,12 +45,14 @@ def landmarks(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: 
     Returns:
         (..., K, 3) metres.
     """
-    rotations, features, world_r, world_p = _posed(pose, betas, terms)
+    _, features, world_r, world_p = _posed(pose, betas, terms)
     moments = torch.einsum("mic,...c->...mi", terms.moments, features[..., : terms.moments.shape[-1]])
     bone = terms.pair_bone.long()
     points = terms.pair_mass[:, None] * world_p[..., bone, :]
     has_moment = terms.moment_row >= 0
-    turned = (world_r[..., bone[has_moment], :, :] @ moments[..., terms.moment_row[has_moment].long(), :, None]).squeeze(-1)
+    turned = (
+        world_r[..., bone[has_moment], :, :] @ moments[..., terms.moment_row[has_moment].long(), :, None]
+    ).squeeze(-1)
     points = points.index_add(-2, has_moment.nonzero().squeeze(-1), turned)
     owner = torch.repeat_interleave(
         torch.arange(terms.num_landmarks, device=points.device), terms.pair_start.diff().long()
@@ -71,7 +73,7 @@ def vertices(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: S
     Returns:
         (..., V, 3) metres.
     """
-    rotations, features, world_r, world_p = _posed(pose, betas, terms)
+    _, features, world_r, world_p = _posed(pose, betas, terms)
     rest = torch.einsum("vic,...c->...vi", terms.basis, features[..., : terms.basis.shape[-1]])
     rest_joints = _rest_joints(features, terms)
     shift = world_p - (world_r @ rest_joints[..., None]).squeeze(-1)
@@ -82,7 +84,9 @@ def vertices(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: S
     return out if transl is None else out + transl[..., None, :]
 
 
-def _posed(pose: Tensor, betas: Tensor | None, terms: LandmarkTerms | SkinTerms) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _posed(
+    pose: Tensor, betas: Tensor | None, terms: LandmarkTerms | SkinTerms
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Local rotations, features F, global rotations and posed joints."""
     matrices = pose.shape[-2:] == (3, 3) and pose.dim() >= 3 and pose.shape[-3] == terms.num_joints
     rotations = pose if matrices else rotvec_to_matrix(pose)

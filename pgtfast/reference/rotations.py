@@ -21,7 +21,9 @@ def rotvec_to_matrix(rotvec: Tensor) -> Tensor:
     safe = torch.where(small, torch.ones_like(square), square)
     angle = safe.sqrt()
     half = torch.sin(0.5 * angle)
-    a = torch.where(small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42 * (1 - square / 72))), torch.sin(angle) / angle)
+    a = torch.where(
+        small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42 * (1 - square / 72))), torch.sin(angle) / angle
+    )
     b = torch.where(
         small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56 * (1 - square / 90))), 2 * half * half / safe
     )
