@@ -10,7 +10,6 @@ import numpy as np
 from pgtfast._errors import PgtfastError
 
 MAX_JOINTS = 64
-MAX_INFLUENCES = 8
 
 
 class BodyFileError(PgtfastError):
@@ -111,8 +110,8 @@ class BodyArrays:
 def check(arrays: BodyArrays) -> None:
     """Raises BodyFileError where the arrays contradict each other; warns about files of zeros.
 
-    Wanted: matching shapes, parents before children, finite numbers, skinning weights that are not negative, sum to one
-    within 1e-3 and have at most eight influences a vertex.
+    Wanted: matching shapes, parents before children, finite numbers, skinning weights that are not negative and sum to one
+    within 1e-3.
     """
     file, joints, vertices = arrays.source.file, len(arrays.parents), len(arrays.v_template)
 
@@ -157,10 +156,3 @@ def _check_weights(weights: np.ndarray, wrong) -> None:
     off = np.abs(weights.sum(1) - 1)
     if off.max() > 1e-3:
         raise wrong("weights", "rows that sum to one", f"{weights[off.argmax()].sum():.4g} at vertex {off.argmax()}")
-    influences = np.count_nonzero(weights, axis=1)
-    if influences.max() > MAX_INFLUENCES:
-        raise wrong(
-            "weights",
-            f"at most {MAX_INFLUENCES} joints a vertex",
-            f"{influences.max()} at vertex {influences.argmax()}",
-        )

@@ -130,7 +130,7 @@ class SkinTerms(_BodyTerms):
     basis: Tensor
     """(V, 3, C): ``[v_template | shapedirs | posedirs]``, metres."""
     skin_bone: Tensor
-    """(V, W) int32: bones of each vertex, W at most 8."""
+    """(V, W) int32: bones of each vertex, W the most that any vertex has (4 in SMPL)."""
     skin_weight: Tensor
     """(V, W): their weights, zero padded, each row sums to one."""
     packed: Tensor = field(init=False)
