@@ -52,7 +52,7 @@ class Pgtfast(harness.TorchC):
             points = ops.vertices(pose.view(-1, JOINTS, 3), betas, transl, self.body.terms)
             loss = 0.5 * torch.nn.functional.mse_loss(points, target, reduction="sum")
             loss.backward()
-            return dict(loss=loss.detach(), gp=pose.grad, gb=betas.grad, gt=transl.grad)
+            return {"loss": loss.detach(), "gp": pose.grad, "gb": betas.grad, "gt": transl.grad}
 
         return run
 

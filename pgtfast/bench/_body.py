@@ -84,7 +84,7 @@ def write_body(body: RandomBody, folder: Path) -> None:
     import scipy.sparse
 
     (folder / "smpl").mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "SMPL_NEUTRAL.npz", **body.arrays)
+    np.savez(folder / "SMPL_NEUTRAL.npz", **body.arrays)  # type: ignore[arg-type]
     pickled = dict(
         body.arrays, J_regressor=scipy.sparse.csc_matrix(body.arrays["J_regressor"]), bs_style="lbs", bs_type="lrotmin"
     )

@@ -31,7 +31,7 @@ Call = Callable[[], dict[str, Any]]
 
 
 class Contestant:
-    """One package, in one of its ways of running. Subclasses give what they can; `None` means that they cannot."""
+    """One package, in one of its ways of running. One that has no fit of its own returns None from `fit`."""
 
     name = ""
     family = ""
@@ -42,7 +42,7 @@ class Contestant:
         self.folder = folder
         self.regressor = regressor
 
-    def task(self, name: str, inputs: Inputs) -> Call | None:
+    def task(self, name: str, inputs: Inputs) -> Call:
         """A call that does the task once and returns its results by name: v, j, r; or loss and gradients gp, gb, gt."""
         raise NotImplementedError
 
@@ -74,10 +74,10 @@ class TorchContestant(Contestant):
         """The way the package's user would speed a function up: `torch.compile` for compiled contestants."""
         return torch.compile(function, dynamic=False) if self.compiled else function
 
-    def task(self, name: str, inputs: Inputs) -> Call | None:
+    def task(self, name: str, inputs: Inputs) -> Call:
         pose, betas, transl = (torch.from_numpy(x.copy()) for x in (inputs.pose, inputs.betas, inputs.transl))
         mode, what = name.split("_")
-        points = {"vj": self.both, "v": self.vertices, "j": self.joints, "r": self.landmarks}[what]
+        points: Callable[..., Any] = {"vj": self.both, "v": self.vertices, "j": self.joints, "r": self.landmarks}[what]
         if mode == "fwd":
             forward = self.wrap(points)
 
@@ -205,15 +205,13 @@ class Ours(TorchContestant):
 
         people, landmarks = inputs.confidence.shape
         terms = self.plans["r" if kind == "r" else "j"].terms
-        camera_args = {"focal": torch.full((people, 2), FOCAL), "center": torch.full((people, 2), CENTER)}
+        focal, center = torch.full((people, 2), FOCAL), torch.full((people, 2), CENTER)
         # no weight is zero, so the loss's mean over valid entries times their number is the sum
         weights = (torch.from_numpy(inputs.confidence) ** 2).clamp(min=1e-30)
         keypoints = torch.from_numpy(inputs.keypoints)
         size = 32 if kind == "vp" else 69
-        priors = {
-            "latent_weight": (1.0 if kind == "vp" else POSE_WEIGHT) * size / landmarks,
-            "betas_weight": BETAS_WEIGHT * 10 / landmarks,
-        }
+        latent_weight = (1.0 if kind == "vp" else POSE_WEIGHT) * size / landmarks
+        betas_weight = BETAS_WEIGHT * 10 / landmarks
         if kind == "vp":
             first, second, third = (torch.from_numpy(w) for w in decoder_weights())
             none = torch.zeros(512)
@@ -234,8 +232,8 @@ class Ours(TorchContestant):
                 else:
                     pose = torch.cat([orient, body], 1).view(people, JOINTS, 3)
                 term = ops.keypoint_loss(
-                    pose, betas, camera, terms, **camera_args, keypoints=keypoints, weights=weights, loss="geman_mcclure",
-                    sigma=SIGMA, norm="euclidean", latent=body, **priors, reduction="none",
+                    pose, betas, camera, terms, focal=focal, center=center, keypoints=keypoints, weights=weights, loss="geman_mcclure",
+                    sigma=SIGMA, norm="euclidean", latent=body, latent_weight=latent_weight, betas_weight=betas_weight, reduction="none",
                 )  # fmt: skip
                 loss = landmarks * term.total.sum() + DEPTH_WEIGHT * (camera[:, 2] - DEPTH).square().sum()
                 loss.backward()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ._body import VERTICES
-from ._contestants import Ours
+from ._contestants import Contestant, Ours
 from ._rivals import RIVALS
 from ._tasks import make_inputs
 
@@ -28,13 +28,10 @@ def main(name: str, folder: str, batch: int, threads: int) -> None:
     """Warm up with one body, then measure what one call over the batch adds at its peak."""
     torch.set_num_threads(threads)
     regressor = np.load(Path(folder) / "landmarks.npy")
-    contestant = next(c for c in (Ours, *RIVALS) if c.name == name)(Path(folder), regressor)
-    warm = contestant.task("fb_v", make_inputs(1))
-    if warm is None:
-        raise SystemExit(f"{name} has no task fb_v")
-    warm()
+    classes: tuple[type[Contestant], ...] = (Ours, *RIVALS)
+    contestant = next(c for c in classes if c.name == name)(Path(folder), regressor)
+    contestant.task("fb_v", make_inputs(1))()
     call = contestant.task("fb_v", make_inputs(batch))
-    assert call is not None
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..doctor.checks import processor_name
+from .._system import processor_name
 from . import _targets
 from ._run import Results
 from ._tasks import FITS, TASKS

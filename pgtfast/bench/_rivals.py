@@ -125,7 +125,7 @@ class JaxContestant(Contestant):
     def points(self, what: str) -> Callable[..., Any]:
         raise NotImplementedError
 
-    def task(self, name: str, inputs: Inputs) -> Call | None:
+    def task(self, name: str, inputs: Inputs) -> Call:
         import jax
         import jax.numpy as jnp
 

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pgtfast._errors import PgtfastError
+from pgtfast._system import processor_name
 
 REBUILD_CUDA = "pip install . -C cmake.define.PGTFAST_CUDA=ON    (in the source folder; needs nvcc)"
 DRAW = """
@@ -87,17 +88,6 @@ def _build_info() -> dict[str, str | bool] | None:
         return build_info()
     except ImportError:
         return None
-
-
-def processor_name() -> str:
-    """The processor as the system names it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _kernels() -> list[Check]:
