@@ -33,6 +33,37 @@ def call(name: str, tensors: Sequence[Tensor | None], *options: Any) -> None:
     getattr(_core, name)(*capsules, *options, threads=threads, stream=stream)
 
 
+class _NoSecondDerivative(torch.autograd.Function):
+    """Passes the first `count` tensors on; a derivative of them by any of the tensors raises."""
+
+    @staticmethod
+    def forward(ctx, name, count, *tensors):
+        ctx.name = name
+        return tuple(t.detach() for t in tensors[:count])
+
+    @staticmethod
+    def backward(ctx, *grads):
+        raise RuntimeError(
+            f"{ctx.name}: the fused ops have no second derivatives; use pgtfast.reference.{ctx.name}, or leave out create_graph=True"
+        )
+
+
+def _once(name: str, backward):
+    """An autograd formula that, asked for a graph of its own, gives one that raises (PyTorch would return zeros)."""
+
+    def formula(ctx, *grads):
+        if not torch.is_grad_enabled():
+            return backward(ctx, *grads)
+        with torch.no_grad():
+            results = backward(ctx, *grads)
+        sources = [t for t in (*ctx.saved_tensors, *grads) if t is not None and t.requires_grad]
+        found = [t for t in results if t is not None]
+        guarded = iter(_NoSecondDerivative.apply(name, len(found), *found, *sources))
+        return tuple(None if t is None else next(guarded) for t in results)
+
+    return formula
+
+
 def define(schema: str, kernel, fake, setup_context=None, backward=None) -> torch._ops.OpOverload:
     """Register one op: schema, kernel for CPU and CUDA, fake kernel for tracing and, for a differentiable op, its autograd formula."""
     name = schema[: schema.index("(")]
@@ -41,5 +72,7 @@ def define(schema: str, kernel, fake, setup_context=None, backward=None) -> torc
     LIBRARY.impl(name, kernel, "CUDA")
     torch.library.register_fake(f"pgtfast::{name}", fake, lib=LIBRARY)
     if backward is not None:
-        torch.library.register_autograd(f"pgtfast::{name}", backward, setup_context=setup_context, lib=LIBRARY)
+        torch.library.register_autograd(
+            f"pgtfast::{name}", _once(name, backward), setup_context=setup_context, lib=LIBRARY
+        )
     return getattr(torch.ops.pgtfast, name).default

@@ -213,6 +213,15 @@ class OpTests:
 
         assert torch.autograd.gradcheck(call, [arguments[n].requires_grad_() for n in leaves], eps=1e-6, atol=1e-6)
 
+    def test_second_derivatives_are_refused(self, device):
+        arguments = convert(self.build((3,)), torch.float32, device)
+        leaves = [n for n in self.differentiable if arguments.get(n) is not None]
+        tensors = [arguments[n].requires_grad_() for n in leaves]
+        outputs = self.run(ops, arguments)
+        first = torch.autograd.grad(sum(o.sum() for o in outputs), tensors, create_graph=True)
+        with pytest.raises(RuntimeError, match=rf"^{self.op}: the fused ops have no second derivatives"):
+            torch.autograd.grad(sum(g.square().sum() for g in first) + sum(t.sum() for t in tensors), tensors)
+
     def test_opcheck(self, device):
         arguments = convert(self.build((3,)), torch.float32, device)
         with OpCalls() as seen:
