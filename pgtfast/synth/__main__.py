@@ -14,6 +14,7 @@ _ABOUT = """Make a free synthetic world: pictures of the free body in poses of t
 
 OUT/images/*.jpg         the pictures
 OUT/annotations.json     COCO person keypoints: 17 keypoints (v = 2 visible, 1 hidden, 0 outside), boxes of what is seen
+OUT/cameras.json         focal length and principal point of each picture, pixels (--intrinsics of pgtfast.fit)
 OUT/truth.npz            the hidden truth by annotation id: bodies and cameras in metres, radians and pixels
                          (pgtfast.synth.read_truth); nothing that fits or trains opens it
 OUT/contact_sheet.jpg    the first 48 pictures

@@ -60,6 +60,10 @@ class Picture(NamedTuple):
 
     image: np.ndarray
     """(H, W, 3) uint8."""
+    focal: np.ndarray
+    """(2,) pixels."""
+    center: np.ndarray
+    """(2,) pixels."""
     people: list[dict]
     """One a person who can be seen: the columns of `Truth` but the ids, and bbox (4,), area, keypoints (17, 2) with the annotator's noise."""
 
@@ -115,7 +119,7 @@ class Studio:
         color = self._shade(rng, scene, samples, faces, world, light)
         image = self._develop(rng, backdrop.color, samples, color)
         people = self._annotate(rng, scene, posed, samples, backdrop.depth)
-        return Picture(image, people)
+        return Picture(image, scene.view.focal, scene.view.center, people)
 
     def pose(self, scene: Scene) -> Posed:
         """Put the people in the camera frame."""

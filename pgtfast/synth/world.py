@@ -27,7 +27,8 @@ from ..visuals import contact_sheet
 from .picture import Studio
 from .truth import Truth, write_truth
 
-ANNOTATIONS, IMAGES, TRUTH, SHEET, RUN = "annotations.json", "images", "truth.npz", "contact_sheet.jpg", "run.json"
+ANNOTATIONS, IMAGES, CAMERAS, TRUTH = "annotations.json", "images", "cameras.json", "truth.npz"
+SHEET, RUN = "contact_sheet.jpg", "run.json"
 _PIECES = ".pieces"
 _CHUNK = 4
 _MOST = 100
@@ -207,7 +208,7 @@ def _draw(out: Path, config: WorldConfig, numbers: list[int]) -> int:
         _write(out / IMAGES / _name(number), content.getvalue())
         content = io.BytesIO()
         columns = {f"{at}/{name}": value for at, person in enumerate(picture.people) for name, value in person.items()}
-        np.savez(content, **columns)
+        np.savez(content, focal=picture.focal, center=picture.center, **columns)
         _write(_piece(out, number), content.getvalue())
     return len(numbers)
 
@@ -216,11 +217,13 @@ def _finish(out: Path, config: WorldConfig, run: dict[str, Any]) -> dict[str, An
     """Gather the pieces: annotations, truth, contact sheet; then say that the world is finished."""
     skeleton = skeletons.get("coco17")
     images, annotations, people = [], [], []
+    cameras = {}
     for number in range(config.images):
         image_id = number + 1
         images.append({"id": image_id, "file_name": _name(number), "width": config.width, "height": config.height})
         with np.load(_piece(out, number), allow_pickle=False) as piece:
-            for at in range(len({key.partition("/")[0] for key in piece.files})):
+            cameras[_name(number)] = {name: piece[name].tolist() for name in ("focal", "center")}
+            for at in range(sum(key.endswith("/bbox") for key in piece.files)):
                 person = {name: piece[f"{at}/{name}"] for name in ("bbox", "area", "keypoints")}
                 ids = {"annotation_id": np.int64(image_id * _MOST + at), "image_id": np.int64(image_id)}
                 truth = {name: piece[f"{at}/{name}"] for name in Truth._fields if name not in ids}
@@ -240,6 +243,7 @@ def _finish(out: Path, config: WorldConfig, run: dict[str, Any]) -> dict[str, An
     coco = {"info": info, "images": images, "annotations": annotations, "categories": [category]}
     with replacing(out / TRUTH) as partial:
         write_truth(partial, people)
+    _write_json(out / CAMERAS, cameras)
     _write_json(out / ANNOTATIONS, coco)
     shown = [np.asarray(Image.open(out / IMAGES / _name(n))) for n in range(min(config.images, 48))]
     content = io.BytesIO()
