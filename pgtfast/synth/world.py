@@ -100,7 +100,10 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
         try:
             missing = [n for n in range(config.images) if not _piece(out, n).exists()]
             with tqdm(
-                total=config.images, initial=config.images - len(missing), unit="image", disable=not progress
+                total=config.images,
+                initial=config.images - len(missing),
+                unit="image",
+                disable=None if progress else True,
             ) as bar:
                 for count in _draw_all(out, config, missing, workers):
                     bar.update(count)
