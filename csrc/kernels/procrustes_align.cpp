@@ -1,5 +1,5 @@
 // CPU: one alignment a lane, its points in a tile (10 K vectors, 11 KB for 17 points and 16 lanes). Per alignment about 60 K flops for the sums and
-// 1,000 for the rotation (36 numbers a sweep, four sweeps in float); the adjoint repeats both and adds 90 K.
+// 1,200 for the rotation (five sweeps of Jacobi); the adjoint repeats both and adds 90 K.
 #include "procrustes_align.h"
 
 #include "../math/procrustes.h"
