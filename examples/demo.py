@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 import pgtfast
@@ -25,6 +26,8 @@ from pgtfast import reference, skeletons
 from pgtfast.formats import read_records
 from pgtfast.metrics import mpjpe_mm, pa_mpjpe_mm, pve_mm
 from pgtfast.synth import Truth, read_truth
+from pgtfast.visuals import contact_sheet, render_overlay
+from pgtfast.visuals.overlay import side_view
 
 EVALUATED = "h36m17"
 """Landmark set of the free body that the errors are measured on: of its 17 joints the 14 that LSP has too, and the pelvis as the root."""
@@ -47,8 +50,10 @@ def main() -> int:
         "--overlays", options.overlays, "--export", "neuralannot",
     )  # fmt: skip
     torch.set_num_threads(2)
-    result = measure(run, read_truth(world))
+    truth = read_truth(world)
+    result = measure(run, truth)
     (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    draw_against_truth(options.out / "against_truth.jpg", result["per_person"], run, world, truth)
     report(result, world, run, options.out)
     print(f"\n{time.perf_counter() - started:.0f} s in all")
     return 0
@@ -145,6 +150,31 @@ def facing_angle(pose: dict[str, Tensor], true: dict[str, Tensor]) -> Tensor:
     return torch.rad2deg(torch.arccos((ahead[0] * ahead[1]).sum(-1).clamp(-1, 1)))
 
 
+def draw_against_truth(path: Path, people: list[dict], run: Path, world: Path, truth: Truth, count: int = 12) -> None:
+    """Draw people from the best to the worst: photo, the body over it, and from the side the body (left) and the truth (right)."""
+    order = sorted(people, key=lambda person: person["pa_mpjpe_mm"])
+    chosen = [order[at] for at in np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+    rows = {row["annotation_id"]: row for row in read_records(run).to_pylist()}
+    place = {int(number): at for at, number in enumerate(truth.annotation_id)}
+    body = pgtfast.load_body("free")
+    pictures = []
+    for person in chosen:
+        row, at = rows[person["annotation_id"]], place[person["annotation_id"]]
+        names = ("global_orient", "body_pose", "betas", "transl")
+        fitted = body(**{name: torch.tensor(row[name]) for name in names}).vertices.numpy()
+        true = body(**{name: torch.from_numpy(getattr(truth, name)[at]) for name in names}).vertices.numpy()
+        photo = np.asarray(Image.open(world / "images" / row["image_path"]))
+        caption = f"{person['annotation_id']}: PA-MPJPE {person['pa_mpjpe_mm']:.0f} mm, turned {person['turned_degrees']} degrees"
+        seen = render_overlay(
+            photo, fitted[None], body.faces, focal=row["focal"], center=row["center"],
+            keypoints=np.array([row["landmarks_2d"]]), captions=[caption],
+        )[:, : 2 * photo.shape[1]]  # fmt: skip
+        # the side view goes from far to near
+        pair = np.stack([fitted - fitted.mean(0) + (0, 0, 1), true - true.mean(0)])
+        pictures.append(np.concatenate((seen, side_view(pair, body.faces, size=(photo.shape[1], seen.shape[0]))), 1))
+    Image.fromarray(contact_sheet(pictures, columns=2, cell=(966, 284))).save(path, quality=90)
+
+
 def report(result: dict, world: Path, run: Path, out: Path) -> None:
     """Say it."""
     print(f"\n{result['people']} people against the truth: 14 joints of {EVALUATED}, millimetres, means over people")
@@ -170,6 +200,9 @@ def report(result: dict, world: Path, run: Path, out: Path) -> None:
     print("\nlook at")
     print(f"  {world / 'contact_sheet.jpg'}   the world")
     print(f"  {run / 'contact_sheet.jpg'}     photo with keypoints, the bodies over it, and the bodies from the side")
+    print(
+        f"  {out / 'against_truth.jpg'}      from the best to the worst: the body over the photo; from the side the body and the truth"
+    )
     print(f"  {out / 'result.json'}           all numbers, and the error of each person")
 
 
