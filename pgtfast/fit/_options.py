@@ -64,9 +64,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--starts",
         type=number(1, 64, "starts", int),
-        default=4,
+        default=6,
         metavar="N",
-        help="first orientations a person, spread over the circle (default: 4)",
+        help="first orientations a person, spread over the circle (default: 6)",
     )
     add(
         "--batch-size",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from .. import ops, reference
+from .. import ops
 from ..body import BodyModel
 from ..formats import read_records
 from ..visuals import contact_sheet, render_overlay
@@ -66,7 +66,7 @@ def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
     orient, pose, betas, transl = (
         torch.tensor([row[key] for row in rows]) for key in ("global_orient", "body_pose", "betas", "transl")
     )
-    joints = reference.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
+    joints = ops.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
     vertices = ops.vertices(joints, betas[:, : body.num_betas], transl, body.terms).numpy()
     captions = [
         f"{row['annotation_id']}: quality {row['quality']:.2f}, {row['reprojection_px']:.1f} px ({100 * row['reprojection_rel']:.1f} %), {row['transl'][2]:.1f} m"

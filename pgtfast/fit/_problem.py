@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import ops, reference
+from .. import ops
 from ..priors import limit_violation
 from ..reference import DecoderTerms, LandmarkTerms
 
@@ -41,14 +41,18 @@ class Weights:
 
     sigma: float = 40.0
     """Scale of Geman-McClure, in body-scaled pixels (1.7 m are 256)."""
-    pose: float = 12.0
+    pose: float = 8.0
     """Of mean(z^2), or of mean(rotvec^2) without a prior."""
-    betas: float = 10.0
+    betas: float = 5.0
     """Of mean(betas^2)."""
     limits: float = 0.0
     """Of the mean squared excess over the joint limits, radians; 0 leaves it out. A prior's latent hardly needs it, rotation vectors do."""
-    upright: float = 4.0
+    upright: float = 8.0
     """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0 leaves it out."""
+
+
+WITHOUT_PRIOR = Weights(pose=150.0, limits=100.0)
+"""Weights of fits that seek rotation vectors."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -90,9 +94,9 @@ class Problem:
 
     def body(self, state: State) -> tuple[Tensor, Tensor]:
         """Local rotations (B, J, 3, 3), the root's in the camera frame, and translation (B, 3) in metres."""
-        root = self.orient @ reference.rotvec_to_matrix(state.turn)
+        root = self.orient @ ops.rotvec_to_matrix(state.turn)
         if self.decoder is None:
-            joints = self.joints @ reference.rotvec_to_matrix(state.pose.unflatten(-1, (-1, 3)))
+            joints = self.joints @ ops.rotvec_to_matrix(state.pose.unflatten(-1, (-1, 3)))
         else:
             decoded = ops.vposer_decode(state.pose, self.decoder)
             joints = torch.cat((decoded, self.joints[decoded.shape[1] :].expand(self.people, -1, 3, 3)), 1)
@@ -123,7 +127,7 @@ class Problem:
             reduction="none",
         ).total
         if w.limits > 0:
-            excess = limit_violation(reference.matrix_to_rotvec(pose[:, 1:22]))
+            excess = limit_violation(ops.matrix_to_rotvec(pose[:, 1:22]))
             total = total + w.limits * excess.square().mean(-1)
         if w.upright > 0:
             total = total + w.upright * pose[:, 0, 2, 1].square()

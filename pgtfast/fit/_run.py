@@ -25,7 +25,7 @@ from ..formats import Store, read_records, record_table, write_neuralannot
 from ..priors import VPoser, load_vposer
 from ._adam import adam
 from ._cameras import cameras
-from ._problem import Weights
+from ._problem import WITHOUT_PRIOR, Weights
 from ._records import rows
 from ._smplify import fit_keypoints
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         people = people.rows(slice(options.limit))
     body = _body(options.body)
     prior = load_vposer(options.prior) if options.pose_space == "latent" else None
-    weights = Weights() if prior is not None else Weights(limits=100.0)
+    weights = WITHOUT_PRIOR if prior is None else Weights()
     people, keypoints, focal, center = prepare(people, body, options)
 
     with Store(options.out, _config(options, body, prior, weights)) as store:

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import ops, reference
+from .. import ops
 from ..body import BodyModel, LandmarkPlan
 from ..cameras import Camera
 from ..priors import BODY_JOINTS, VPoser
 from ._adam import adam
-from ._problem import BODY_HEIGHT, BODY_PIXELS, Problem, State, Weights
+from ._problem import BODY_HEIGHT, BODY_PIXELS, WITHOUT_PRIOR, Problem, State, Weights
 from ._start import Starts, orientations, rigid_starts
 
 Solver = Callable[..., State]
@@ -64,8 +64,8 @@ def fit_keypoints(
     prior: VPoser | None = None,
     landmarks: LandmarkPlan | str = "coco17",
     steps: int = 100,
-    starts: int = 4,
-    keep: int = 2,
+    starts: int = 6,
+    keep: int = 3,
     weights: Weights | None = None,
     solver: Solver = adam,
 ) -> FitResult:
@@ -96,7 +96,7 @@ def fit_keypoints(
         landmarks = body.landmarks(landmarks)
     _check(keypoints, camera, landmarks, steps, starts, keep)
     if weights is None:
-        weights = Weights() if prior is not None else Weights(limits=100.0)
+        weights = WITHOUT_PRIOR if prior is None else Weights()
     people = len(keypoints)
     confidence = torch.where(keypoints[..., :2].isfinite().all(-1), keypoints[..., 2], 0.0)
     keypoints = torch.cat((keypoints[..., :2].nan_to_num(0, 0, 0), confidence[..., None]), -1)
@@ -115,9 +115,9 @@ def fit_keypoints(
     problem, state, losses = _best(problem, state, min(keep, starts), 1)
     with torch.no_grad():
         pose, transl = problem.body(state)
-        rotvec = reference.matrix_to_rotvec(pose)
+        rotvec = ops.matrix_to_rotvec(pose)
         points = ops.landmarks(pose, state.betas, transl, landmarks.terms)
-        projected = reference.project(points, focal, center)
+        projected = ops.project(points, focal, center)
     loss = losses[:, 0]
     margin = losses[:, 1] - loss if losses.shape[1] > 1 else torch.full_like(loss, math.inf)
     sound = torch.stack(
@@ -143,9 +143,9 @@ def standing_pose(like: Tensor, decoder, joints: int) -> Tensor:
     if decoder is None:
         rotvec[BODY_JOINTS.index("left_shoulder"), 2] = -ARMS_DOWN
         rotvec[BODY_JOINTS.index("right_shoulder"), 2] = ARMS_DOWN
-        return reference.rotvec_to_matrix(rotvec)
+        return ops.rotvec_to_matrix(rotvec)
     decoded = ops.vposer_decode(like.new_zeros(decoder.num_latents), decoder)
-    return torch.cat((decoded, reference.rotvec_to_matrix(rotvec[len(decoded) :])))
+    return torch.cat((decoded, ops.rotvec_to_matrix(rotvec[len(decoded) :])))
 
 
 def _problem(

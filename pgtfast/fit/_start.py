@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .. import reference
+from .. import ops
 
 TRUNK = ("shoulder", "hip")
 """Joints whose place in the body hardly depends on the pose."""
@@ -46,7 +46,7 @@ def orientations(yaws: Tensor, pitches: Tensor) -> Tensor:
     upright = torch.stack((zero + math.pi, zero, zero), -1)
     yaw = torch.stack((zero, yaws, zero), -1)
     pitch = torch.stack((pitches, zero, zero), -1)
-    pitch, upright, yaw = (reference.rotvec_to_matrix(r) for r in (pitch, upright, yaw))
+    pitch, upright, yaw = (ops.rotvec_to_matrix(r) for r in (pitch, upright, yaw))
     return pitch @ upright @ yaw
 
 
@@ -76,7 +76,7 @@ def rigid_starts(
     sin = (weight * (u[..., 1] * p[..., 0] - u[..., 0] * p[..., 1])[..., None]).sum((2, 3)) / square
     scale = (cos.square() + sin.square()).sqrt().clamp(min=1e-9)
     roll = torch.atan2(sin, cos)
-    turn = reference.rotvec_to_matrix(torch.stack((torch.zeros_like(roll), torch.zeros_like(roll), roll), -1))
+    turn = ops.rotvec_to_matrix(torch.stack((torch.zeros_like(roll), torch.zeros_like(roll), roll), -1))
     fitted = (turn[:, :, None, :2, :2] @ p[..., None]).squeeze(-1) * scale[..., None, None]
     residual = (weight * (fitted - u).square()).sum((2, 3)).sqrt() / scale
     # foreshortening only ever shrinks: the longest of the bones tells the scale
