@@ -193,39 +193,42 @@ def _poster(rng, noise: Noise, along: np.ndarray, up: np.ndarray, albedo: np.nda
 
 
 def _sky(rng, rays, noise: Noise, color) -> None:
-    """Sky and clouds, and a skyline of trees or houses."""
-    length = np.hypot(rays[..., 0], rays[..., 2])
-    height = -rays[..., 1] / length
-    bearing = np.arctan2(rays[..., 0], rays[..., 2])
+    """Sky and clouds, and a skyline of trees or houses; nothing is drawn where only floor can be seen."""
+    seen = rays[..., 1] < 0.02
+    x, y, z = np.moveaxis(rays[seen], -1, 0)
+    height = -y / np.hypot(x, z)
+    bearing = np.arctan2(x, z)
     low, high = linear((0.85, 0.88, 0.92)), linear((0.35, 0.55, 0.85)) * rng.uniform(0.5, 1.3)
     clouds = noise(bearing * 6, height * 16) * 0.6 + noise(bearing * 17, height * 40) * 0.4
     cover = rng.uniform(0, 1)
-    amount = np.clip(height * 2.2, 0, 1)[..., None]
-    color[:] = low + amount * (high - low) + (np.clip(clouds - 1 + cover, 0, 1)[..., None] * linear((0.9, 0.9, 0.9)))
+    amount = np.clip(height * 2.2, 0, 1)[:, None]
+    sky = low + amount * (high - low) + np.clip(clouds - 1 + cover, 0, 1)[:, None] * linear((0.9, 0.9, 0.9))
     for layer in range(int(rng.integers(1, 4))):
-        shade = 0.55 + 0.15 * layer
         houses = rng.random() < 0.5
         grain = rng.uniform(6, 14) if houses else rng.uniform(10, 40)
         where = np.floor(bearing * grain) * 3.7 if houses else bearing * grain
-        top = rng.uniform(0.02, 0.30) * (0.3 + noise(where + 17 * layer, where * 0))
+        top = rng.uniform(0.02, 0.30) * (0.3 + noise(where + 17 * layer, np.zeros_like(where)))
         if not houses:
             top = top + 0.02 * noise(bearing * 90, height * 90)
         tint = draw_color(rng, (0.05, 0.3), (0.3, 0.7)) if houses else linear((0.2, 0.35, 0.15)) * rng.uniform(0.5, 1.5)
-        cover_here = height < top
-        grainy = 0.75 + 0.5 * noise(bearing * 60, height * 60)
-        windows = ((bearing * grain * 5 % 1 > 0.5) & (height * 60 % 1 > 0.5)) if houses else np.zeros_like(cover_here)
-        body = (tint * shade) * (grainy * np.where(windows, 0.5, 1))[..., None]
-        color[cover_here] = body[cover_here]
+        below = height < top
+        b, h = bearing[below], height[below]
+        shade = (0.55 + 0.15 * layer) * (0.75 + 0.5 * noise(b * 60, h * 60))
+        if houses:
+            shade = shade * np.where((b * grain * 5 % 1 > 0.5) & (h * 60 % 1 > 0.5), 0.5, 1)
+        sky[below] = tint * shade[:, None]
+    color[seen] = sky
 
 
 def _box(rng, scene: Scene, box: np.ndarray, rays, light: Light, noise: Noise, color, depth) -> None:
     """A box on the floor: the nearest of the planes that a ray leaves last on entering."""
+    window = _window(scene.view, box, depth.shape)
+    rays, color, depth = rays[window], color[window], depth[window]
     place = scene.view.place.astype(np.float32)
-    with np.errstate(divide="ignore"):
-        inverse = 1 / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
-    one, two = (box[0] - place) * inverse, (box[1] - place) * inverse
+    inverse = 1 / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
+    one, two = ((corner - place).astype(np.float32) * inverse for corner in box.astype(np.float32))
     enter, leave = np.minimum(one, two), np.maximum(one, two)
-    t = enter.max(-1).astype(np.float32)
+    t = enter.max(-1)
     seen = (t < leave.min(-1)) & (t > 0.05) & (t < depth)
     if not seen.any():
         return
@@ -238,3 +241,14 @@ def _box(rng, scene: Scene, box: np.ndarray, rays, light: Light, noise: Noise, c
     albedo = _surface(rng, noise, 0.25, 0.9, u * 2, v * 2, 2 * t[seen] / scene.view.focal[0], 0.5)
     color[seen] = albedo * light.on(normal)
     depth[seen] = t[seen]
+
+
+def _window(view: View, box: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns outside of which the box is not seen."""
+    corners = view.see(np.array([(box[i, 0], box[j, 1], box[k, 2]) for i in (0, 1) for j in (0, 1) for k in (0, 1)]))
+    if corners[:, 2].min() < 0.05:
+        return slice(None), slice(None)
+    pixels = view.pixels(corners)
+    first = np.clip(np.floor(pixels.min(0)), 0, shape[::-1]).astype(int)
+    last = np.clip(np.ceil(pixels.max(0)) + 1, 0, shape[::-1]).astype(int)
+    return slice(first[1], last[1]), slice(first[0], last[0])

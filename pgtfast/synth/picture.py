@@ -147,17 +147,20 @@ class Studio:
         return np.concatenate([one + person * self.cast.body.num_vertices for person in range(count)])
 
     def _samples(self, number_of: np.ndarray, vertices: np.ndarray, faces: np.ndarray, view: View) -> Samples:
-        """Where on its triangle each sample's ray ends: the triangle's corners as a basis of space, the ray in that basis."""
+        """Where on its triangle each sample's ray ends: the corners' share is the volume that the ray spans with the other two."""
         row, column = np.nonzero(number_of >= 0)
         face = number_of[row, column]
         seen, place = np.unique(face, return_inverse=True)
-        corners = vertices[faces[seen]].astype(np.float64).transpose(0, 2, 1)
-        inverse = np.linalg.pinv(corners).astype(np.float32)[place]
+        a, b, c = np.moveaxis(vertices[faces[seen]].astype(np.float64), 1, 0)
+        planes = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 1)
+        volume = (planes[:, 0] * a).sum(1)
         u, v = ((at + 0.5) / SAMPLES - 0.5 for at in (column, row))
         x, y = (u - view.center[0]) / view.focal[0], (v - view.center[1]) / view.focal[1]
-        weights = inverse[:, :, 0] * x[:, None] + inverse[:, :, 1] * y[:, None] + inverse[:, :, 2]
-        depth = 1 / weights.sum(1)
-        return Samples(row, column, face, (weights * depth[:, None]).astype(np.float32), depth)
+        spanned = planes[place, :, 0] * x[:, None] + planes[place, :, 1] * y[:, None] + planes[place, :, 2]
+        total = spanned.sum(1)
+        # zero only for a triangle seen edge-on, of which no sample is seen but by rounding
+        total = np.where(np.abs(total) < 1e-15, 1e-15, total)
+        return Samples(row, column, face, (spanned / total[:, None]).astype(np.float32), volume[place] / total)
 
     def _shade(
         self, rng, scene: Scene, samples: Samples, faces: np.ndarray, world: np.ndarray, light: Light
