@@ -80,7 +80,7 @@ bench: $(VENV)/.bench
 	mkdir -p benchmarks/results
 	$(VENV)/bin/python -m pgtfast.bench --against smplx,body-models,smplfitter --json benchmarks/results/latest.json
 
-CXX_FILES = $(shell git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 2>/dev/null || find csrc -type f)
+CXX_FILES = $(shell git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'tests/**/*.h' 'tests/**/*.cpp' 2>/dev/null || find csrc -type f)
 lint: $(TEST_VENV)/.dev
 	$(TEST_VENV)/bin/ruff check .
 	$(TEST_VENV)/bin/ruff format --check .
