@@ -94,7 +94,7 @@ def keypoint_loss(
     wants_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (pose, betas, transl, latent))
     sums, count = _loss(pose, betas, transl, *terms_tensors(terms), *target, *options, wants_grad)[:2]
     if reduction == "mean":
-        data, latent_term, betas_term = sums.sum(0).unbind() if sums.shape[0] else sums.new_zeros(3).unbind()
+        data, latent_term, betas_term = sums.sum(0).unbind()
         people = max(1, sums.shape[0])
         data = data / count.sum().clamp(min=1)
         latent_term, betas_term = latent_term / people, betas_term / people
