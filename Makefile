@@ -32,27 +32,27 @@ help:
 
 $(VENV)/.torch $(TEST_VENV)/.torch: %/.torch:
 	$(PYTHON) -m venv $(VENV_FLAGS) $*
-	$*/bin/python -c "import torch" 2>/dev/null || $*/bin/pip install -q $(TORCH)
+	$*/bin/python -c "import torch" 2>/dev/null || $*/bin/pip install -qq $(TORCH)
 	@touch $@
 
 # Editable, so that commands run inside this folder too find the compiled kernels.
 $(VENV)/.pgtfast: $(COMPILED) $(VENV)/.torch
-	$(VENV)/bin/pip install -q $(BUILD_FLAGS) -e ".[annotate,report]"
+	$(VENV)/bin/pip install -qq $(BUILD_FLAGS) -e ".[annotate,report]"
 	@touch $@
 
 $(TEST_VENV)/.wheel: $(PACKAGED) $(TEST_VENV)/.torch
 	@rm -rf $(WHEELS) && mkdir -p $(WHEELS)
-	@start=$$(date +%s); $(TEST_VENV)/bin/pip wheel -q --no-deps $(BUILD_FLAGS) -w $(WHEELS) . && \
+	@start=$$(date +%s); $(TEST_VENV)/bin/pip wheel -qq --no-deps $(BUILD_FLAGS) -w $(WHEELS) . && \
 	  echo $$(( $$(date +%s) - start )) > $(WHEELS)/seconds && echo "wheel built in an isolated environment in $$(cat $(WHEELS)/seconds) s"
-	$(TEST_VENV)/bin/pip install -q --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(TEST_VENV)/bin/pip install -qq --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@
 
 $(TEST_VENV)/.dev: pyproject.toml $(TEST_VENV)/.wheel
-	$(TEST_VENV)/bin/pip install -q "$$(ls $(WHEELS)/*.whl)[annotate,report,train,dev]"
+	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[annotate,report,train,dev]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.pgtfast
-	$(VENV)/bin/pip install -q -e ".[bench]" $(BUILD_FLAGS)
+	$(VENV)/bin/pip install -qq -e ".[bench]" $(BUILD_FLAGS)
 	@touch $@
 
 wheel: $(TEST_VENV)/.wheel
@@ -93,7 +93,7 @@ format: $(TEST_VENV)/.dev
 	$(TEST_VENV)/bin/clang-format -i $(CXX_FILES)
 
 cuda: $(TEST_VENV)/.torch
-	$(TEST_VENV)/bin/pip install -q "pybind11>=2.13" "cmake>=3.24" ninja
+	$(TEST_VENV)/bin/pip install -qq "pybind11>=2.13" "cmake>=3.24" ninja
 	PATH=$(abspath $(TEST_VENV))/bin:$$PATH cmake -S . -B build/cuda -G Ninja -DSKBUILD_PROJECT_VERSION=0 -DPGTFAST_CUDA=ON -DPGTFAST_WERROR=ON \
 	  -DPython_EXECUTABLE=$(abspath $(TEST_VENV))/bin/python -Dpybind11_DIR=$$($(TEST_VENV)/bin/python -m pybind11 --cmakedir)
 	PATH=$(abspath $(TEST_VENV))/bin:$$PATH cmake --build build/cuda
