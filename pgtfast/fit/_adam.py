@@ -24,6 +24,7 @@ def adam(problem: Problem, state: State, *, steps: int, rigid: bool = False) -> 
     held = {"pose", "betas"} if rigid else set()
     unknowns = {k: v.detach().clone().requires_grad_(k not in held) for k, v in state._asdict().items()}
     groups = [{"params": [v], "lr": getattr(RATES, k)} for k, v in unknowns.items() if v.requires_grad]
+    joints = problem.turned_joints(state.pose).detach() if rigid else None  # a held pose is decoded once
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.9))
     first = [g["lr"] for g in groups]
     for step in range(steps):
@@ -31,6 +32,6 @@ def adam(problem: Problem, state: State, *, steps: int, rigid: bool = False) -> 
         for group, rate in zip(optimiser.param_groups, first, strict=True):
             group["lr"] = rate * factor
         optimiser.zero_grad(set_to_none=True)
-        problem.loss(State(**unknowns)).sum().backward()
+        problem.loss(State(**unknowns), joints).sum().backward()
         optimiser.step()
     return State(**{k: v.detach() for k, v in unknowns.items()})

@@ -25,7 +25,7 @@ class State(NamedTuple):
     turn: Tensor
     """(B, 3): rotation vector in radians, from the body's first orientation, in the body's frame."""
     pose: Tensor
-    """(B, 32) latent of the prior, or (B, 3 (J - 1)) rotation vectors of the joints after the root, away from the standing pose."""
+    """(B, 32) latent of the prior, or (B, 3 (J - 1)) rotation vectors of the joints after the root, away from the standing pose, in units of `Problem.flex`."""
     betas: Tensor
     """(B, S)."""
     place: Tensor
@@ -42,7 +42,7 @@ class Weights:
     sigma: float = 40.0
     """Scale of Geman-McClure, in body-scaled pixels (1.7 m are 256)."""
     pose: float = 8.0
-    """Of mean(z^2), or of mean(rotvec^2) without a prior."""
+    """Of mean(z^2), or of the mean square of rotation vectors in quarters of their joints' ranges."""
     betas: float = 5.0
     """Of mean(betas^2)."""
     limits: float = 0.0
@@ -51,7 +51,7 @@ class Weights:
     """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0 leaves it out."""
 
 
-WITHOUT_PRIOR = Weights(pose=150.0, limits=100.0)
+WITHOUT_PRIOR = Weights(pose=18.0, limits=1000.0)
 """Weights of fits that seek rotation vectors."""
 
 
@@ -71,6 +71,8 @@ class Problem:
     """(B, 2) body-scaled pixels."""
     joints: Tensor
     """(J - 1, 3, 3): standing pose. Rotation vectors turn away from it; joints that the prior leaves out keep it."""
+    flex: Tensor
+    """(3 (J - 1),): radians of one unit of a rotation vector in the state."""
     orient: Tensor
     """(B, 3, 3): first orientation of the root, camera frame."""
     start: Tensor
@@ -84,7 +86,7 @@ class Problem:
     def rows(self, index: Tensor) -> Problem:
         """The people of `index` (indices or mask)."""
         mine = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[index] for k, v in mine.items() if isinstance(v, Tensor) and k != "joints"})
+        return replace(self, **{k: v[index] for k, v in mine.items() if isinstance(v, Tensor) and k not in ("joints", "flex")})
 
     def origin(self) -> State:
         """The start itself: zero everywhere."""
@@ -92,22 +94,26 @@ class Problem:
         size = 3 * (self.terms.num_joints - 1) if self.decoder is None else self.decoder.num_latents
         return State(*(new(self.people, n) for n in (3, size, self.terms.num_betas, 3)))
 
-    def body(self, state: State) -> tuple[Tensor, Tensor]:
-        """Local rotations (B, J, 3, 3), the root's in the camera frame, and translation (B, 3) in metres."""
-        root = self.orient @ ops.rotvec_to_matrix(state.turn)
+    def turned_joints(self, pose: Tensor) -> Tensor:
+        """Local rotations (B, J - 1, 3, 3) of the joints after the root."""
         if self.decoder is None:
-            joints = self.joints @ ops.rotvec_to_matrix(state.pose.unflatten(-1, (-1, 3)))
-        else:
-            decoded = ops.vposer_decode(state.pose, self.decoder)
-            joints = torch.cat((decoded, self.joints[decoded.shape[1] :].expand(self.people, -1, 3, 3)), 1)
+            return self.joints @ ops.rotvec_to_matrix((pose * self.flex).unflatten(-1, (-1, 3)))
+        decoded = ops.vposer_decode(pose, self.decoder)
+        return torch.cat((decoded, self.joints[decoded.shape[1] :].expand(len(pose), -1, 3, 3)), 1)
+
+    def body(self, state: State, joints: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Local rotations (B, J, 3, 3), the root's in the camera frame, and translation (B, 3) in metres; `joints` spares computing those of `state.pose`."""
+        root = self.orient @ ops.rotvec_to_matrix(state.turn)
+        if joints is None:
+            joints = self.turned_joints(state.pose)
         depth = self.start[:, 2:] * state.place[:, 2:].exp()
         sideways = (self.start[:, :2] + state.place[:, :2]) / self.start[:, 2:] * depth
         return torch.cat((root[:, None], joints), 1), torch.cat((sideways, depth), -1)
 
-    def loss(self, state: State) -> Tensor:
-        """(B,): total loss of each person."""
+    def loss(self, state: State, joints: Tensor | None = None) -> Tensor:
+        """(B,): total loss of each person; `joints` as in `body`."""
         w = self.weights
-        pose, transl = self.body(state)
+        pose, transl = self.body(state, joints)
         # keypoint_loss divides by the entries that count; a person with few must lean on the prior, so that is undone
         labelled = (self.confidence > 0).sum(-1, keepdim=True) / self.confidence.shape[-1]
         total = ops.keypoint_loss(
