@@ -1,0 +1,6 @@
+"""The compiled kernels; `pgtfast.ops` alone calls them."""
+
+from typing import Any
+
+def build_info() -> dict[str, str | bool]: ...
+def __getattr__(name: str) -> Any: ...
