@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-REQUIRED = {"PGTFAST_REQUIRE_SHARED": ("shared",), "PGTFAST_REQUIRE_CUDA": ("cuda", "gpu")}
-"""With the variable set to 1, a skip whose reason holds one of the words is a failure."""
+REQUIRED = {"PGTFAST_REQUIRE_SHARED": "shared", "PGTFAST_REQUIRE_CUDA": "needs a gpu"}
+"""With the variable set to 1, a skip whose reason holds the words is a failure."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     device = config.getoption("--device")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise pytest.UsageError(f"--device {device}: torch sees no GPU here")
+    if os.environ.get("PGTFAST_REQUIRE_CUDA") == "1" and not device.startswith("cuda"):
+        raise pytest.UsageError("PGTFAST_REQUIRE_CUDA=1: run with --device cuda")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,7 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         for variable, words in REQUIRED.items():
-            if os.environ.get(variable) == "1" and any(word in reason.lower() for word in words):
+            if os.environ.get(variable) == "1" and words in reason.lower():
                 report.outcome = "failed"
                 report.longrepr = f"{item.nodeid}: skipped ({reason}) although {variable}=1"
     return report
