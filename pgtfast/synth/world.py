@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import multiprocessing
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -97,6 +100,7 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
     out = Path(out)
     run = _claim(out, config)
     if not run["finished"]:
+        alone = _lock(out)
         try:
             missing = [n for n in range(config.images) if not _piece(out, n).exists()]
             with tqdm(
@@ -112,6 +116,8 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
             raise PgtfastError(
                 f"{error.filename or out}: cannot be written ({error.strerror or error}); the same command goes on from here"
             ) from error
+        finally:
+            os.close(alone)
         return World(out, config.images, run["people"], len(missing))
     return World(out, config.images, run["people"], 0)
 
@@ -152,6 +158,17 @@ def _claim(out: Path, config: WorldConfig) -> dict[str, Any]:
     return run
 
 
+def _lock(out: Path) -> int:
+    """A handle that keeps other processes from this folder until it is closed."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise PgtfastError(f"out: another process is making {out}; wait for it, or choose another folder") from None
+    return handle
+
+
 def _assets() -> dict[str, str]:
     from ..body import load_body
     from ..priors import load_vposer
@@ -167,7 +184,7 @@ def _draw_all(out: Path, config: WorldConfig, numbers: list[int], workers: int) 
     if workers == 0:
         threads = torch.get_num_threads()
         try:
-            _prepare(config, os.environ.get("LP_NUM_THREADS"))
+            _prepare(config)
             for number in numbers:
                 yield _draw(out, config, [number])
         finally:
@@ -178,7 +195,7 @@ def _draw_all(out: Path, config: WorldConfig, numbers: list[int], workers: int) 
     if not chunks:
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), context, _prepare, (config, "1")) as pool:
+    with ProcessPoolExecutor(min(workers, len(chunks)), context, _prepare_worker, (config,)) as pool:
         tasks = [pool.submit(_draw, out, config, chunk) for chunk in chunks]
         try:
             for task in as_completed(tasks):
@@ -195,12 +212,25 @@ _STUDIO: list[Studio] = []
 """The studio of a worker process."""
 
 
-def _prepare(config: WorldConfig, render_threads: str | None) -> None:
-    if render_threads is not None:
-        os.environ["LP_NUM_THREADS"] = render_threads  # of Mesa's software renderer
+def _prepare(config: WorldConfig) -> None:
     torch.set_num_threads(1)
     size, people = (config.width, config.height), (config.people_min, config.people_max)
     _STUDIO.append(Studio(size, people, config.keypoint_noise, config.temperature))
+
+
+def _prepare_worker(config: WorldConfig) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process sees it, and lets the others finish their picture
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["LP_NUM_THREADS"] = "1"  # of Mesa's software renderer
+    _prepare(config)
+
+
+def _end_with_parent() -> None:
+    """A worker whose first process was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _draw(out: Path, config: WorldConfig, numbers: list[int]) -> int:

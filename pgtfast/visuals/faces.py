@@ -26,8 +26,8 @@ class FaceRenderer:
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
         window = [n * supersample for n in size]
         self._plotter = pyvista.Plotter(off_screen=True, window_size=window, lighting="none")
-        self._plotter.ren_win.SetMultiSamples(0)
-        self._plotter.set_background("black")
+        self._plotter.render_window.SetMultiSamples(0)  # type: ignore[union-attr]  # None only once closed
+        self._plotter.background_color = pyvista.Color("black")
 
     def render(
         self,
@@ -49,7 +49,8 @@ class FaceRenderer:
             (height * supersample, width * supersample) int32: row of `faces`, -1 where nothing is seen.
         """
         number = np.arange(1, len(faces) + 1, dtype=np.uint32)
-        mesh = pyvista.PolyData.from_regular_faces(np.asarray(vertices, np.float32), np.asarray(faces, np.int64))
+        points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+        mesh = pyvista.PolyData.from_regular_faces(points, corners)  # type: ignore[arg-type]  # PyVista's ints are Python's
         mesh.cell_data["number"] = np.stack([number & 255, number >> 8 & 255, number >> 16], 1).astype(np.uint8)
         self._plotter.add_mesh(
             mesh,

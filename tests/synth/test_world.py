@@ -92,6 +92,17 @@ def test_taken_up_where_it_stopped(made, tmp_path, monkeypatch):
     assert files(out) == files(made)
 
 
+def test_one_process_at_a_time(tmp_path, monkeypatch):
+    def meanwhile(out, config, numbers, workers):
+        with pytest.raises(PgtfastError, match="another process"):
+            make_world(out, config, workers=0, progress=False)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world, "_draw_all", meanwhile)
+    with pytest.raises(KeyboardInterrupt):
+        make_world(tmp_path / "w", CONFIG, workers=0, progress=False)
+
+
 def test_finished_is_recognised(made):
     before = files(made)
     assert make_world(made, CONFIG, workers=0, progress=False).made == 0
