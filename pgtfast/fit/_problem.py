@@ -51,7 +51,7 @@ class Weights:
     """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0 leaves it out."""
 
 
-WITHOUT_PRIOR = Weights(pose=18.0, limits=1000.0)
+WITHOUT_PRIOR = Weights(pose=40.0, limits=300.0)
 """Weights of fits that seek rotation vectors."""
 
 
@@ -86,7 +86,9 @@ class Problem:
     def rows(self, index: Tensor) -> Problem:
         """The people of `index` (indices or mask)."""
         mine = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[index] for k, v in mine.items() if isinstance(v, Tensor) and k not in ("joints", "flex")})
+        return replace(
+            self, **{k: v[index] for k, v in mine.items() if isinstance(v, Tensor) and k not in ("joints", "flex")}
+        )
 
     def origin(self) -> State:
         """The start itself: zero everywhere."""

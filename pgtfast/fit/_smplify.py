@@ -13,6 +13,7 @@ from .. import ops
 from ..body import BodyModel, LandmarkPlan
 from ..cameras import Camera
 from ..priors import BODY_JOINTS, VPoser
+from ..priors.limits import LIMITS
 from ._adam import adam
 from ._problem import BODY_HEIGHT, BODY_PIXELS, WITHOUT_PRIOR, Problem, State, Weights
 from ._start import Starts, orientations, rigid_starts
@@ -148,6 +149,12 @@ def standing_pose(like: Tensor, decoder, joints: int) -> Tensor:
     return torch.cat((decoded, ops.rotvec_to_matrix(rotvec[len(decoded) :])))
 
 
+def flexibility(like: Tensor) -> Tensor:
+    """(69,) radians: a quarter of each joint's range about each axis, so that stiff joints turn little."""
+    low, high = like.new_tensor(LIMITS).unbind(-1)
+    return ((high - low) / 4).clamp(min=0.02).flatten()
+
+
 def _problem(
     keypoints: Tensor,
     focal: Tensor,
@@ -172,6 +179,7 @@ def _problem(
         terms=landmarks.terms,
         decoder=decoder,
         joints=joints,
+        flex=flexibility(keypoints),
         weights=weights,
         keypoints=each_start((keypoints[..., :2] - middle[:, None]) * scale[:, None]),
         confidence=each_start(keypoints[..., 2].square()),

@@ -1,0 +1,213 @@
+"""The COCO reader: a real file, and that file damaged in every way."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pgtfast._errors import PgtfastError
+from pgtfast.data import read_coco_persons
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
+CONTENT = json.loads(GOLDEN.read_text())
+
+
+def read(tmp_path: Path, content: object):
+    path = tmp_path / "people.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return read_coco_persons(path)
+
+
+def changed(**changes: object) -> dict:
+    """The real file with its first annotation of a person with keypoints changed."""
+    content = copy.deepcopy(CONTENT)
+    next(a for a in content["annotations"] if a["num_keypoints"] > 10).update(changes)
+    return content
+
+
+def person(people, content: dict) -> int:
+    ids = [a["id"] for a in content["annotations"] if a["num_keypoints"] > 10]
+    return int(np.flatnonzero(people.annotation_id == ids[0])[0])
+
+
+def test_real_file():
+    people = read_coco_persons(GOLDEN)
+    assert len(people) == len(CONTENT["annotations"])
+    assert people.dataset == "coco_small"
+    for row, entry in enumerate(CONTENT["annotations"]):
+        assert people.annotation_id[row] == entry["id"]
+        if entry["iscrowd"]:
+            assert people.reason[row].startswith("crowd:")
+            continue
+        assert int((people.keypoints[row, :, 2] > 0).sum()) == entry["num_keypoints"]
+        assert (people.reason[row] is None) == (entry["num_keypoints"] > 0)
+        np.testing.assert_allclose(people.bbox[row], entry["bbox"])
+    usable = np.array([reason is None for reason in people.reason])
+    assert usable.sum() >= 8
+    assert "usable" in repr(people)
+    assert len(people.rows(usable)) == usable.sum()
+
+
+def test_people_of_an_image_are_numbered():
+    people = read_coco_persons(GOLDEN)
+    for name in set(people.image_path):
+        mine = people.person_id[people.image_path == name]
+        assert mine.tolist() == list(range(len(mine)))
+
+
+def test_flags_and_confidences(tmp_path):
+    points = [10.0, 20.0, 1] * 5 + [30, 40, 2] * 12
+    people = read(tmp_path, changed(keypoints=points))
+    weights = people.keypoints[person(people, CONTENT), :, 2]
+    assert weights[:5].tolist() == [0.5] * 5
+    assert weights[5:].tolist() == [1.0] * 12
+    people = read(tmp_path, changed(keypoints=[10.0, 20.0, 0.25] * 17))
+    assert people.keypoints[person(people, CONTENT), :, 2].tolist() == [0.25] * 17
+
+
+def test_numbers_as_strings_are_numbers(tmp_path):
+    entry = next(a for a in CONTENT["annotations"] if a["num_keypoints"] > 10)
+    as_text = {k: [str(v) for v in entry[k]] for k in ("keypoints", "bbox")}
+    people, plain = (
+        read(tmp_path, changed(**as_text, id=str(entry["id"]), image_id=str(entry["image_id"]))),
+        read_coco_persons(GOLDEN),
+    )
+    np.testing.assert_array_equal(people.keypoints, plain.keypoints)
+    np.testing.assert_array_equal(people.annotation_id, plain.annotation_id)
+    assert people.reason.tolist() == plain.reason.tolist()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"keypoints": [1, 2, 2] * 16}, "bad-keypoints: wanted 51 numbers .* got 48"),
+        ({"keypoints": "abc"}, "bad-keypoints: wanted 51 numbers"),
+        ({"keypoints": None}, "no-keypoints"),
+        ({"keypoints": [math.nan, 1, 2] * 17}, "bad-keypoints: x, y of nose"),
+        ({"keypoints": [1, [2], 2] * 17}, "bad-keypoints: x, y of nose"),
+        ({"keypoints": [1, 2, 3] * 17}, "bad-keypoints: v of nose: wanted 0, 1 or 2"),
+        ({"keypoints": [1, 2, -1] * 17}, "bad-keypoints: v of nose"),
+        ({"keypoints": [1, 2, None] * 17}, "bad-keypoints: v of nose: wanted a number"),
+        ({"keypoints": [0, 0, 0] * 17}, "no-keypoints"),
+        ({"bbox": [1, 2, 0, 5]}, "bad-box: .* above 0, got 0 x 5"),
+        ({"bbox": [1, 2, 3]}, "bad-box: .* wanted 4 finite"),
+        ({"bbox": [1, 2, math.inf, 3]}, "bad-box"),
+        ({"image_id": 77}, "no-image: image_id 77"),
+        ({"image_id": None}, "no-image"),
+        ({"iscrowd": 1}, "crowd"),
+    ],
+)
+def test_a_bad_person_keeps_a_row_with_its_reason(tmp_path, changes, reason):
+    content = changed(**changes)
+    people = read(tmp_path, content)
+    row = person(people, CONTENT)
+    assert len(people) == len(CONTENT["annotations"])
+    assert re.search(reason, people.reason[row])
+    assert not people.keypoints[row].any()
+    others = np.arange(len(people)) != row
+    plain = read_coco_persons(GOLDEN)
+    np.testing.assert_array_equal(people.keypoints[others], plain.keypoints[others])
+
+
+def test_unlabelled_keypoints_may_hold_anything(tmp_path):
+    people = read(tmp_path, changed(keypoints=[math.nan, math.nan, 0] * 8 + [5, 6, 2] * 9))
+    row = person(people, CONTENT)
+    assert people.reason[row] is None
+    assert (people.keypoints[row, :, 2] > 0).sum() == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not JSON"),
+        (GOLDEN.read_text()[:5000], "not JSON .* truncated"),
+        ("[1, 2]", "wanted a JSON object"),
+        ("{}", "key 'images': wanted a list of objects .* got none"),
+        ('{"images": [], "annotations": {}}', "key 'annotations'"),
+        ('{"images": [3], "annotations": []}', r"images\[0\]: wanted an object, got 3"),
+        ('{"images": [{"id": 1}, {"id": 1}], "annotations": []}', r"images\[1\]: id 1 is already that of images\[0\]"),
+        ('{"images": [], "annotations": [{"id": 5}, {"id": "5"}]}', r"annotations\[1\]: id 5 is already"),
+        ('{"images": [], "annotations": [{"image_id": 5}]}', r"annotations\[0\]: key 'id': wanted a whole number"),
+        ('{"images": [], "annotations": [{"id": true}]}', r"key 'id'"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}',
+            "wanted one named 'person', got 'cat'",
+        ),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "person", "keypoints": ["nose"]}]}',
+            "COCO's 17",
+        ),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
+    with pytest.raises(PgtfastError, match=message) as error:
+        read(tmp_path, content)
+    assert "people.json" in str(error.value)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(PgtfastError, match="no such file"):
+        read_coco_persons(tmp_path / "none.json")
+    with pytest.raises(PgtfastError, match="cannot be read"):
+        read_coco_persons(tmp_path)
+
+
+def test_other_categories_are_left_out(tmp_path):
+    content = changed(category_id=18)
+    assert len(read(tmp_path, content)) == len(CONTENT["annotations"]) - 1
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 10**20),
+    st.floats(),
+    st.text(max_size=4),
+    st.lists(st.integers(0, 3), max_size=4),
+    st.just({}),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_mutated_real_file_reads_right_or_says_why(tmp_path, data):
+    content = copy.deepcopy(CONTENT)
+    for _ in range(data.draw(st.integers(1, 3))):
+        key = data.draw(st.sampled_from(("images", "annotations", "categories")))
+        entry = data.draw(st.sampled_from(content[key]))
+        name = data.draw(st.sampled_from(sorted(entry)))
+        if isinstance(entry[name], list) and entry[name] and data.draw(st.booleans()):
+            entry[name][data.draw(st.integers(0, len(entry[name]) - 1))] = data.draw(ODD)
+        elif data.draw(st.booleans()):
+            entry[name] = data.draw(ODD)
+        elif len(entry) > 1:
+            del entry[name]
+    text = json.dumps(content)
+    if data.draw(st.integers(0, 9)) == 0:
+        text = text[: data.draw(st.integers(0, len(text) - 1))]
+    try:
+        people = read(tmp_path, text)
+    except PgtfastError as error:
+        if "people.json" in str(error):
+            return
+        raise
+    for row in range(len(people)):
+        if people.reason[row] is None:
+            points = people.keypoints[row]
+            assert np.isfinite(points).all()
+            assert (points[:, 2] >= 0).all()
+            assert (points[:, 2] <= 1).all()
+            assert points[:, 2].any()
+            assert (people.image_size[row] > 0).all()
+            assert isinstance(people.image_path[row], str)
+        else:
+            assert not people.keypoints[row].any()

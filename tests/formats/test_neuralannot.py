@@ -1,0 +1,104 @@
+"""The NeuralAnnot JSON: what is written reads back, and projects where it should."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pgtfast import load_body
+from pgtfast._errors import PgtfastError
+from pgtfast.formats import read_neuralannot, record_table, write_neuralannot
+
+
+def records(count: int = 3, ids=None):
+    rng = np.random.default_rng(0)
+    columns = {
+        "dataset": ["tiny"] * count,
+        "image_path": ["a.jpg"] * count,
+        "annotation_id": np.arange(count) * 7 + 3 if ids is None else np.asarray(ids),
+        "person_id": np.arange(count),
+        "body_model": ["free"] * count,
+        "gender": ["neutral"] * count,
+        "valid": np.array([True] * (count - 1) + [False]),
+        "method": ["smplify"] * count,
+        "weights_sha256": ["0" * 64] * count,
+        "pgtfast_version": ["0"] * count,
+        "global_orient": rng.normal(0, 1, (count, 3)),
+        "body_pose": rng.normal(0, 0.3, (count, 69)),
+        "betas": rng.normal(0, 1, (count, 10)),
+        "transl": rng.normal((0, 0, 6), 0.5, (count, 3)),
+        "focal": rng.uniform(700, 900, (count, 2)),
+        "center": rng.uniform(200, 300, (count, 2)),
+    }
+    return record_table(columns)
+
+
+def test_projection_survives_the_file(tmp_path):
+    table = records()
+    assert write_neuralannot(tmp_path / "a.json", table) == 2
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert list(content) == ["3", "10"]
+    assert set(content["3"]) == {"smpl_param", "cam_param"}
+    held = read_neuralannot(tmp_path / "a.json")
+    assert held.annotation_id.tolist() == [3, 10]
+    plan = load_body("free").to(dtype=torch.float64).landmarks("coco17")
+
+    def seen(pose, betas, transl, focal, center):
+        pose, betas, transl = (torch.tensor(np.asarray(v), dtype=torch.float64) for v in (pose, betas, transl))
+        points = plan(global_orient=pose[:, :3], body_pose=pose[:, 3:], betas=betas, transl=transl).numpy()
+        return points[..., :2] / points[..., 2:] * np.asarray(focal)[:, None] + np.asarray(center)[:, None]
+
+    rows = table.filter(table["valid"])
+    pose = np.concatenate([np.array(rows[key].to_pylist()) for key in ("global_orient", "body_pose")], 1)
+    before = seen(pose, *(np.array(rows[key].to_pylist()) for key in ("betas", "transl", "focal", "center")))
+    after = seen(held.pose, held.shape, held.trans, held.focal, held.princpt)
+    assert np.abs(before - after).max() < 1e-3
+
+
+def test_one_annotation_id_twice_is_refused(tmp_path):
+    with pytest.raises(PgtfastError, match="annotation id 4 is there twice"):
+        write_neuralannot(tmp_path / "a.json", records(3, ids=[4, 4, 5]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["3"]["smpl_param"].pop("trans"), "id 3: smpl_param.trans: wanted 3 finite numbers, got None"),
+        (lambda c: c["3"]["smpl_param"]["pose"].append(1), "id 3: smpl_param.pose: wanted 72"),
+        (lambda c: c["10"]["cam_param"]["focal"].__setitem__(0, float("nan")), "id 10: cam_param.focal"),
+        (lambda c: c["10"]["smpl_param"]["shape"].__setitem__(0, "1"), "id 10: smpl_param.shape"),
+        (lambda c: c.__setitem__("3", []), "id 3: smpl_param.pose"),
+        (lambda c: c.__setitem__("walking", {}), "key 'walking': wanted an annotation id"),
+        (lambda c: c.__setitem__("03", copy.deepcopy(c["3"])), "two keys stand for one annotation id"),
+    ],
+)
+def test_damaged_files_are_told(tmp_path, change, message):
+    path = tmp_path / "a.json"
+    write_neuralannot(path, records())
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(PgtfastError, match=message):
+        read_neuralannot(path)
+
+
+def test_fit_err_and_truncation(tmp_path):
+    path = tmp_path / "a.json"
+    write_neuralannot(path, records())
+    content = json.loads(path.read_text())
+    content["3"]["fit_err"] = 3.2
+    path.write_text(json.dumps(content))
+    assert len(read_neuralannot(path).annotation_id) == 2
+    path.write_text(path.read_text()[:300])
+    with pytest.raises(PgtfastError, match="not JSON"):
+        read_neuralannot(path)
+    with pytest.raises(PgtfastError, match="cannot be read"):
+        read_neuralannot(tmp_path / "none.json")
+    path.write_text("[]")
+    with pytest.raises(PgtfastError, match="wanted an object keyed by annotation id"):
+        read_neuralannot(path)

@@ -1,0 +1,156 @@
+"""The store: parts appear whole, runs are taken up again, other runs are refused."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import stat
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pgtfast._errors import PgtfastError
+from pgtfast.formats import SCHEMA, Store, read_records, record_table
+from pgtfast.formats.store import replacing
+
+
+def people(ids, valid=True, **more) -> pa.Table:
+    count = len(ids)
+    columns = {
+        "dataset": ["tiny"] * count,
+        "image_path": ["a.jpg"] * count,
+        "annotation_id": np.asarray(ids),
+        "person_id": np.arange(count),
+        "body_model": ["free"] * count,
+        "gender": ["neutral"] * count,
+        "valid": np.full(count, valid),
+        "method": ["smplify"] * count,
+        "weights_sha256": ["0" * 64] * count,
+        "pgtfast_version": ["0"] * count,
+        "transl": np.full((count, 3), 2.0 if valid else np.nan),
+        **more,
+    }
+    return record_table(columns)
+
+
+def test_what_is_written_is_read(tmp_path):
+    with Store(tmp_path / "run", {"steps": 3}) as store:
+        store.write_part(people([1, 2]))
+        store.write_part(people([3], valid=False))
+        assert store.keys() == {("tiny", "a.jpg", k) for k in (1, 2, 3)}
+    table = read_records(tmp_path / "run")
+    assert table.schema == SCHEMA
+    assert table["annotation_id"].to_pylist() == [1, 2, 3]
+    assert table["transl"].to_pylist() == [[2, 2, 2], [2, 2, 2], None]
+    assert read_records(tmp_path / "run", columns=("valid",)).column_names == ["valid"]
+
+
+def test_columns_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="columns: nonsense not in the record"):
+        record_table({"nonsense": [1]})
+    with pytest.raises(ValueError, match="column dataset: 1 of 1 rows have no value"):
+        record_table({"dataset": [None]})
+    with pytest.raises(ValueError, match="wanted one length"):
+        record_table({"dataset": ["a"], "valid": [True, False]})
+    with pytest.raises(ValueError, match="column betas: wanted"):
+        people([1], betas=np.zeros((1, 3)))
+
+
+def test_a_run_is_taken_up_again_and_another_is_refused(tmp_path):
+    run = tmp_path / "run"
+    with Store(run, {"steps": 3, "prior": None}) as store:
+        store.write_part(people([1]))
+        store.write_run(finished=True)
+    with Store(run, {"steps": 3, "prior": None}) as store:
+        assert store.finished
+        assert len(store.keys()) == 1
+        store.write_part(people([2]))
+    assert sorted(p.name for p in (run / "annotations").iterdir()) == ["part-00000.parquet", "part-00001.parquet"]
+    with pytest.raises(PgtfastError, match=r"another config .steps: 3 there, 4 now"):
+        Store(run, {"steps": 4, "prior": None})
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    (tmp_path / "photo.jpg").write_text("x")
+    with pytest.raises(PgtfastError, match=r"holds files but no run.json"):
+        Store(tmp_path, {})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(PgtfastError, match="damaged"):
+        Store(tmp_path, {})
+    with pytest.raises(PgtfastError, match="cannot be"):
+        Store(tmp_path / "photo.jpg", {})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_write_permission_is_refused(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    with pytest.raises(PgtfastError, match="cannot be written"):
+        Store(tmp_path / "run", {})
+
+
+def test_leftovers_of_a_killed_run_go(tmp_path):
+    run = tmp_path / "run"
+    with Store(run, {}) as store:
+        store.write_part(people([1]))
+    (run / "annotations" / ".part-00001.parquet.abcd.tmp").write_bytes(b"half")
+    with Store(run, {}) as store:
+        assert len(store.keys()) == 1
+        assert not list((run / "annotations").glob(".*"))
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    target = tmp_path / "a.json"
+    target.write_text("before")
+
+    def fail():
+        with replacing(target) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    with Store(tmp_path / "run", {}) as store:
+        path = store.write_part(people([1]))
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(PgtfastError, match=r"part-00000.parquet: not a readable part .* remove it"):
+            store.keys()
+        pq.write_table(pa.table({"other": [1]}), path)
+        with pytest.raises(PgtfastError, match=r"part-00000.parquet: not a readable part"):
+            store.keys()
+
+
+def _open(folder, answer):
+    try:
+        Store(folder, {})
+    except PgtfastError as error:
+        answer.put(str(error))
+    else:
+        answer.put("opened")
+
+
+def test_one_process_at_a_time(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    with Store(tmp_path / "run", {}):
+        other = context.Process(target=_open, args=(tmp_path / "run", answer))
+        other.start()
+        assert "another process" in answer.get(timeout=60)
+        other.join()
+
+
+def test_run_json_is_readable(tmp_path):
+    with Store(tmp_path / "run", {"steps": 3}) as store:
+        store.write_run(counts={"read": 5})
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {
+        "config": {"steps": 3},
+        "finished": False,
+        "counts": {"read": 5},
+    }
