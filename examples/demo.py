@@ -193,6 +193,9 @@ def report(result: dict, world: Path, run: Path, out: Path) -> None:
         f"({result['reprojection_percent_of_box']:.1f} % of the box), the true ones by {result['reprojection_of_true_keypoints_px']:.2f} px"
     )
     print(
+        "  an easy world: its people are made of the very body and prior that the fit uses, and hidden keypoints are annotated too"
+    )
+    print(
         f"  {result['turned_by_more_than_90_degrees']} of {result['people']} face away from where they should, by more than 90 degrees"
     )
     for reason, number in result["skipped"].items():
