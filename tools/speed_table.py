@@ -18,13 +18,13 @@ def table(found: dict) -> str:
         if "rival" in t and not t["work"].startswith("batch 1:")
     }
     for (task, work), _ in reversed(works.items()):
-        cell = {
-            r["name"]: r["ms"]
+        here = [
+            r
             for r in rows
             if r["task"] == task and (r["suite"] == "fit" or (r["suite"] == "ops" and r["batch"] == 256))
-        }
-        ours = cell.pop("pgtfast")
-        floor = next(r["floor_ms"] for r in rows if r["task"] == task and r["name"] == "pgtfast")
+        ]
+        cell = {r["name"]: r["ms"] for r in here}
+        ours, floor = cell.pop("pgtfast"), here[0]["floor_ms"]
         fastest = {}
         for family in FAMILIES:
             ways = {n: ms for n, ms in cell.items() if n.split(" (")[0] == family}
