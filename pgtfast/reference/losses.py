@@ -116,8 +116,8 @@ def keypoint_loss(
     penalty = torch.where(valid, weights, 0.0)[..., None] * robust(residual, loss, sigma, norm)
     data, count = penalty.sum((-2, -1)), valid.expand(penalty.shape[:-1]).sum(-1) * penalty.shape[-1]
     batch = data.shape
-    latent_term = data.new_zeros(batch) if latent is None else (latent * latent).mean(-1).expand(batch)
-    betas_term = data.new_zeros(batch) if betas is None else (betas * betas).mean(-1).expand(batch)
+    latent_term = data.new_zeros(batch) if latent is None else _mean_square(latent).expand(batch)
+    betas_term = data.new_zeros(batch) if betas is None else _mean_square(betas).expand(batch)
     if reduction == "mean":
         people = max(1, batch.numel())
         data, count = data.sum(), count.sum()
@@ -126,3 +126,8 @@ def keypoint_loss(
         raise ValueError(f"reduction: wanted 'none' or 'mean', got {reduction!r}")
     data = data / count.clamp(min=1)
     return KeypointLoss(data + latent_weight * latent_term + betas_weight * betas_term, data, latent_term, betas_term)
+
+
+def _mean_square(x: Tensor) -> Tensor:
+    """(..., n) -> (...); zero where n is 0."""
+    return (x * x).sum(-1) / max(1, x.shape[-1])
