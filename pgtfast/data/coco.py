@@ -188,8 +188,8 @@ def _person_category(path: Path, content: Mapping) -> Any:
     categories = _entries(path, content, "categories")
     found = [c for c in categories if c.get("name") == "person"]
     if not found:
-        names = ", ".join(_brief(c.get("name")) for c in categories[:5]) or "none"
-        raise PgtfastError(f"{path}: key 'categories': wanted one named 'person', got {names}")
+        others = ", ".join(_brief(c.get("name")) for c in categories[:5]) or "none"
+        raise PgtfastError(f"{path}: key 'categories': wanted one named 'person', got {others}")
     names = found[0].get("keypoints")
     wanted = skeletons.get("coco17").index
     if names is not None and not (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,8 @@ class People:
     def rows(self, index: np.ndarray | slice) -> People:
         """The people of `index`: indices, a mask or a slice."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return People(**{k: v[index] if isinstance(v, np.ndarray) else v for k, v in columns.items()})
+        chosen: dict[str, Any] = {k: v[index] if isinstance(v, np.ndarray) else v for k, v in columns.items()}
+        return People(**chosen)
 
     def __repr__(self) -> str:
         usable = sum(r is None for r in self.reason)

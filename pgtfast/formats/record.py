@@ -109,4 +109,4 @@ def _plain(values: Any) -> Any:
     if values.dtype.kind != "f":
         return values.tolist() if values.ndim > 1 else values
     missing = np.isnan(values).reshape(len(values), -1).any(1)
-    return [None if gone else row for gone, row in zip(missing, values.tolist(), strict=True)]
+    return [None if gone else row for gone, row in zip(missing, values.tolist(), strict=True)]  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ LIBRARY = torch.library.Library("pgtfast", "DEF")
 def call(name: str, tensors: Sequence[Tensor | None], *options: Any) -> None:
     """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream."""
     first = tensors[0]
+    assert first is not None
     if first.device.type == "cpu":
         threads, stream = torch.get_num_threads(), 0
     elif first.device.type == "cuda":

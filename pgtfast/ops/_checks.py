@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,9 @@ def check_tail(op: str, name: str, tensor: Tensor, tail: Sequence[int | str], li
     if tensor.dtype != like.dtype:
         raise TypeError(f"{op}: {name}: wanted {like.dtype}, got {tensor.dtype}; cast it with .to({like.dtype})")
     if tensor.device != like.device:
-        raise ValueError(f"{op}: {name}: wanted a tensor on {like.device}, got {tensor.device}; move it with .to('{like.device}')")
+        raise ValueError(
+            f"{op}: {name}: wanted a tensor on {like.device}, got {tensor.device}; move it with .to('{like.device}')"
+        )
 
 
 def check_floating(op: str, name: str, tensor: Tensor) -> None:
@@ -32,7 +35,7 @@ def check_floating(op: str, name: str, tensor: Tensor) -> None:
         raise TypeError(f"{op}: {name}: wanted float32 or float64, got {tensor.dtype}")
 
 
-def flatten_batch(op: str, parts: Sequence[tuple[str, Tensor | None, int]]) -> tuple[torch.Size, list[Tensor | None]]:
+def flatten_batch(op: str, parts: Sequence[tuple[str, Tensor | None, int]]) -> tuple[torch.Size, list[Any]]:
     """Broadcast the batch shapes of several tensors and flatten them to one axis.
 
     Args:
@@ -40,7 +43,7 @@ def flatten_batch(op: str, parts: Sequence[tuple[str, Tensor | None, int]]) -> t
         parts: (name, tensor or None, number of trailing axes that are not batch).
 
     Returns:
-        The common batch shape, and the tensors as contiguous (N, *tail).
+        The common batch shape, and the tensors as contiguous (N, *tail), None where None came in.
     """
     shapes = [t.shape[: t.dim() - tail] for _, t, tail in parts if t is not None]
     batch = shapes[0]
@@ -70,7 +73,7 @@ def body_inputs(
     transl: Tensor | None,
     terms,
     more: Sequence[tuple[str, Tensor | None, tuple[int | str, ...]]] = (),
-) -> tuple[torch.Size, list[Tensor | None]]:
+) -> tuple[torch.Size, list[Any]]:
     """Check pose, betas and transl against the terms of a body and flatten them to (N, J, 3 or 9), (N, S), (N, 3).
 
     `more` holds further per-body arguments as (name, tensor or None, trailing shape); they are checked, broadcast and flattened alike.
@@ -85,8 +88,10 @@ def body_inputs(
     if pose.dim() >= 3 and pose.shape[-3:] == (joints, 3, 3):
         pose = pose.flatten(-2)
     elif pose.dim() < 2 or pose.shape[-2:] != (joints, 3):
-        raise ValueError(f"{op}: pose: wanted shape (..., {joints}, 3) or (..., {joints}, 3, 3), got {tuple(pose.shape)}")
-    parts = [("pose", pose, 2)]
+        raise ValueError(
+            f"{op}: pose: wanted shape (..., {joints}, 3) or (..., {joints}, 3, 3), got {tuple(pose.shape)}"
+        )
+    parts: list[tuple[str, Tensor | None, int]] = [("pose", pose, 2)]
     for name, tensor, tail in (("betas", betas, (terms.num_betas,)), ("transl", transl, (3,)), *more):
         if tensor is not None:
             check_tail(op, name, tensor, tail, pose)

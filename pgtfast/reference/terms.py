@@ -40,6 +40,7 @@ def pack_rows(matrix: Tensor) -> Tensor:
     return padded.view(tiles, ROW_TILE, columns).transpose(1, 2).contiguous()
 
 
+@dataclass(frozen=True, repr=False, eq=False)
 class _Terms:
     """Shared behaviour of the dataclasses below: move, cast, and print shapes instead of numbers."""
 
@@ -52,6 +53,11 @@ class _Terms:
                 target = None if item.name == "parents" else device
                 changes[item.name] = value.to(device=target, dtype=dtype if value.is_floating_point() else None)
         return dataclasses.replace(self, **changes)
+
+    @property
+    def _anchor(self) -> Tensor:
+        """A floating tensor, whose device and dtype are those of all."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -69,7 +75,11 @@ class _Terms:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
+@dataclass(frozen=True, repr=False, eq=False)
 class _BodyTerms(_Terms):
+    parents: Tensor
+    offsets: Tensor
+
     @property
     def num_joints(self) -> int:
         return self.parents.shape[0]

@@ -56,7 +56,7 @@ def render_meshes(
     plotter = pyvista.Plotter(off_screen=True, window_size=[width * supersample, height * supersample], lighting="none")
     try:
         for person, points in enumerate(vertices):
-            mesh = pyvista.PolyData.from_regular_faces(points, np.asarray(faces, dtype=np.int64))
+            mesh = pyvista.PolyData.from_regular_faces(points, np.asarray(faces, dtype=int))
             color = np.array(colors[person % len(colors)]) / 255
             plotter.add_mesh(mesh, color=color, smooth_shading=True, ambient=0.25, diffuse=0.75, specular=0.05)
         for position, strength in (((-0.5, -1.0, -1.0), 0.75), ((1.0, -0.6, -0.6), 0.35), ((0.0, 0.3, -1.0), 0.25)):

@@ -13,7 +13,9 @@ from pgtfast.doctor.__main__ import main, text
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    monkeypatch.setattr(checks, "_drawing", lambda: checks.Check(part="extras", name="drawing", status="ok", detail="stub"))
+    monkeypatch.setattr(
+        checks, "_drawing", lambda: checks.Check(part="extras", name="drawing", status="ok", detail="stub")
+    )
 
 
 def by_name() -> dict[str, checks.Check]:
@@ -23,7 +25,20 @@ def by_name() -> dict[str, checks.Check]:
 def test_every_part_is_reported_and_every_gap_has_its_fix():
     found = examine()
     names = {c.name for c in found}
-    assert {"python", "pgtfast", "torch", "CPU", "CUDA", "device", "DALI", "TensorRT", "ONNX Runtime", "pyarrow", "free", "free prior"} <= names
+    assert {
+        "python",
+        "pgtfast",
+        "torch",
+        "CPU",
+        "CUDA",
+        "device",
+        "DALI",
+        "TensorRT",
+        "ONNX Runtime",
+        "pyarrow",
+        "free",
+        "free prior",
+    } <= names
     assert all(c.status in ("ok", "gap", "absent") for c in found)
     assert all(c.fix for c in found if c.status == "gap")
     assert by_name()["free"].status == "ok"
@@ -37,7 +52,9 @@ def test_json_and_exit_code(capsys):
 
 
 def test_text_shows_the_fix_under_the_gap():
-    lines = text([checks.Check(part="base", name="torch", status="gap", detail="not installed", fix="pip install torch")]).split("\n")
+    lines = text(
+        [checks.Check(part="base", name="torch", status="gap", detail="not installed", fix="pip install torch")]
+    ).split("\n")
     assert lines[:3] == ["base", "  GAP  torch  not installed", "              -> pip install torch"]
     assert lines[-1] == "1 gaps, 0 optional parts absent"
 
@@ -53,7 +70,9 @@ def test_licensed_bodies_are_found_by_variable(tmp_path, monkeypatch):
 
 
 def test_missing_package_is_absent_with_its_command(monkeypatch):
-    monkeypatch.setattr(checks, "EXTRAS", (("Nothing", "no_such_module.inner", ("no-such",), "nothing", "annotate"), *checks.EXTRAS))
+    monkeypatch.setattr(
+        checks, "EXTRAS", (("Nothing", "no_such_module.inner", ("no-such",), "nothing", "annotate"), *checks.EXTRAS)
+    )
     found = by_name()["Nothing"]
     assert (found.status, found.detail) == ("absent", "not installed; it serves nothing")
     assert found.fix.startswith("pip install 'no-such'")
