@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ class Weights:
 
     sigma: float = 40.0
     """Scale of Geman-McClure, in body-scaled pixels (1.7 m are 256)."""
-    pose: float = 8.0
+    pose: float = 6.0
     """Of mean(z^2), or of the mean square of rotation vectors in quarters of their joints' ranges."""
     betas: float = 5.0
     """Of mean(betas^2)."""
@@ -50,6 +50,9 @@ class Weights:
     upright: float = 8.0
     """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0 leaves it out."""
 
+
+EACH_PERSON = ("keypoints", "confidence", "focal", "center", "orient", "start")
+"""Fields of a problem that have one row a person."""
 
 WITHOUT_PRIOR = Weights(pose=40.0, limits=300.0)
 """Weights of fits that seek rotation vectors."""
@@ -85,10 +88,8 @@ class Problem:
 
     def rows(self, index: Tensor) -> Problem:
         """The people of `index` (indices or mask)."""
-        mine = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self, **{k: v[index] for k, v in mine.items() if isinstance(v, Tensor) and k not in ("joints", "flex")}
-        )
+        chosen: dict[str, Any] = {name: getattr(self, name)[index] for name in EACH_PERSON}
+        return replace(self, **chosen)
 
     def origin(self) -> State:
         """The start itself: zero everywhere."""

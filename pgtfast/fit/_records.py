@@ -61,7 +61,7 @@ def rows(
         method: its name.
     """
     count, landmarks = keypoints.shape[:2]
-    known = np.array([path is not None for path in people.image_path]) & (people.image_size > 0).all(1)
+    known = np.array([path is not None for path in people.image_path], bool) & (people.image_size > 0).all(1)
     used = keypoints[..., 2] > 0
     columns = {
         "dataset": [people.dataset] * count,
@@ -80,13 +80,13 @@ def rows(
         "weights_sha256": [weights_hash(body, prior)] * count,
         "pgtfast_version": [version("pgtfast")] * count,
     }
-    scores = {"valid": np.zeros(count, bool), "reason": people.reason.copy()}
+    scores: dict = {"valid": np.zeros(count, bool), "reason": people.reason.copy()}
     if result is not None:
         scores |= _scores(people, fitted, result, keypoints, landmarks, focal, center)
         scores["reason"][fitted[~scores["valid"][fitted]]] = "not-finite: the fit has no finite result"
-        scores["camera_model"] = np.where(scores["valid"], "perspective", None)
+        scores["camera_model"] = [("perspective" if ok else None) for ok in scores["valid"]]
         if prior is not None:
-            scores["prior"] = np.where(scores["valid"], prior.version, None)
+            scores["prior"] = [(prior.version if ok else None) for ok in scores["valid"]]
     return columns | scores
 
 

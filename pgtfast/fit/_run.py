@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
                 print(f"{options.out}: taken up again, {len(done)} of {len(people)} people are there")
             plan = body.landmarks(people.landmark_set).to(device=device)
             body_there, prior_there = body.to(device=device), None if prior is None else prior.to(device)
-            usable = left & np.array([reason is None for reason in people.reason])
+            usable = left & np.array([reason is None for reason in people.reason], bool)
             started, fitted = time.perf_counter(), 0
             with tqdm(total=int(usable.sum()), unit="people", desc="fit", disable=None, smoothing=0.1) as bar:
                 for part in _parts(left, usable, options.batch_size):
@@ -211,10 +211,9 @@ def _finish(store: Store, read: int, fitted: int, seconds: float, device: torch.
     print(
         f"{store.folder}: {len(valid)} people, {int(valid.sum())} with a body; fitted {fitted} in {seconds:.1f} s ({fitted / max(seconds, 1e-9):.1f} people/s)"
     )
-    if means["reprojection_px"] is not None:
-        print(
-            f"mean keypoint error {means['reprojection_px']:.2f} px, {100 * means['reprojection_rel']:.2f} % of the box"
-        )
+    pixels, share = means["reprojection_px"], means["reprojection_rel"]
+    if pixels is not None and share is not None:
+        print(f"mean keypoint error {pixels:.2f} px, {100 * share:.2f} % of the box")
     for code, number in sorted(skipped.items()):
         print(f"skipped {number}: {code}")
 

@@ -222,6 +222,6 @@ def _check(keypoints: Tensor, camera: Camera, landmarks: LandmarkPlan, steps: in
     for name, value in (("focal", camera.focal), ("center", camera.center)):
         if value.shape not in ((2,), (len(keypoints), 2)):
             raise ValueError(f"camera.{name}: wanted (2,) or ({len(keypoints)}, 2), got {tuple(value.shape)}")
-    for name, value in (("steps", steps), ("starts", starts), ("keep", keep)):
-        if value < 1:
-            raise ValueError(f"{name}: wanted at least 1, got {value}")
+    for name, number in (("steps", steps), ("starts", starts), ("keep", keep)):
+        if number < 1:
+            raise ValueError(f"{name}: wanted at least 1, got {number}")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pgtfast._errors import PgtfastError
 from pgtfast.data import read_coco_persons
+from tests.helpers.mutation import mutated
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
 CONTENT = json.loads(GOLDEN.read_text())
@@ -166,34 +167,10 @@ def test_other_categories_are_left_out(tmp_path):
     assert len(read(tmp_path, content)) == len(CONTENT["annotations"]) - 1
 
 
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-5, 10**20),
-    st.floats(),
-    st.text(max_size=4),
-    st.lists(st.integers(0, 3), max_size=4),
-    st.just({}),
-)
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_mutated_real_file_reads_right_or_says_why(tmp_path, data):
-    content = copy.deepcopy(CONTENT)
-    for _ in range(data.draw(st.integers(1, 3))):
-        key = data.draw(st.sampled_from(("images", "annotations", "categories")))
-        entry = data.draw(st.sampled_from(content[key]))
-        name = data.draw(st.sampled_from(sorted(entry)))
-        if isinstance(entry[name], list) and entry[name] and data.draw(st.booleans()):
-            entry[name][data.draw(st.integers(0, len(entry[name]) - 1))] = data.draw(ODD)
-        elif data.draw(st.booleans()):
-            entry[name] = data.draw(ODD)
-        elif len(entry) > 1:
-            del entry[name]
-    text = json.dumps(content)
-    if data.draw(st.integers(0, 9)) == 0:
-        text = text[: data.draw(st.integers(0, len(text) - 1))]
+    text = mutated(data.draw, CONTENT)
     try:
         people = read(tmp_path, text)
     except PgtfastError as error:

@@ -15,11 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from pgtfast import load_body
+from pgtfast._cli import run as run_command
 from pgtfast.fit.__main__ import main
 from pgtfast.formats import SCHEMA, read_neuralannot, read_records
+from tests.helpers.mutation import mutated
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
 CONTENT = json.loads(GOLDEN.read_text())
@@ -232,10 +236,8 @@ def test_bad_input_is_one_line_and_code_2(case, tmp_path, capsys, monkeypatch):
     given = [str(a) for a in make(tmp_path)]
     out = [] if "--out" in given else ["--out", str(tmp_path / "run")]
     monkeypatch.setattr(sys, "argv", ["fit", *given, *out, *QUICK])
-    from pgtfast._cli import run
-
     try:
-        code = run("fit", main)
+        code = run_command("fit", main)
     except SystemExit as error:
         code = error.code
     told = capsys.readouterr().err.strip().splitlines()
@@ -295,6 +297,41 @@ def test_axis_angle_has_no_latent(tmp_path):
     assert len(rows) == 16
     assert any(row["valid"] for row in rows)
     assert all(row["latent"] is None and row["prior"] is None for row in rows)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_mutated_files_are_done_or_refused(tmp_path_factory, capsys, data):
+    folder = tmp_path_factory.mktemp("mutated")
+    path = write(folder / "a.json", mutated(data.draw, CONTENT))
+    arguments = [
+        "--coco",
+        str(path),
+        "--out",
+        str(folder / "run"),
+        "--steps",
+        "1",
+        "--starts",
+        "1",
+        "--export",
+        "neuralannot",
+    ]
+    code = run_command("fit", main, arguments)
+    told = capsys.readouterr().err
+    if code == 0:
+        table = read_records(folder / "run")
+        assert len(table) == json.loads((folder / "run" / "run.json").read_text())["counts"]["read"]
+        assert all(row["valid"] != (row["reason"] is not None) for row in table.select(("valid", "reason")).to_pylist())
+    else:
+        assert code == 2
+        assert "a.json" in told
+        assert not (folder / "run").exists()
+
+
+def test_a_file_without_people_is_a_finished_run(tmp_path):
+    path = write(tmp_path / "a.json", {"images": [], "annotations": []})
+    assert "0 people" in fit("--coco", path, "--out", tmp_path / "run", "--export", "neuralannot").stdout
+    assert "finished already" in fit("--coco", path, "--out", tmp_path / "run").stdout
 
 
 @pytest.mark.slow
