@@ -12,7 +12,7 @@ function(add_cpu_isa isa)
   target_link_libraries(pgtfast_cpu_kernels INTERFACE pgtfast_cpu_${isa} $<TARGET_OBJECTS:pgtfast_cpu_${isa}>)
 endfunction()
 
-add_cpu_isa(base)
+add_cpu_isa(base -O2) # for old processors and for double: kept quick to build
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_cpu_isa(avx2 -mavx2 -mfma)
   add_cpu_isa(avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)

@@ -42,6 +42,9 @@ struct LandmarkTerms {
   const int32_t* pair_bone;   // (P,)
   const S* pair_mass;         // (P,)
   const int32_t* pair_start;  // (K + 1,)
+
+  // Flops of the landmarks of one body of `joints` joints, the chain included.
+  int64_t flops(int joints) const { return 24 * int64_t(tiles) * columns + 300 * int64_t(joints) + 24 * int64_t(pairs); }
 };
 
 }  // namespace pgt

@@ -14,12 +14,6 @@ struct Run {
 };
 constexpr int kRun = 16;
 
-// At most as many threads as have `grain` units of work each: starting one costs some 20 microseconds.
-PGT_HD int useful_threads(int threads, int64_t units, int64_t grain) {
-  const int64_t useful = 1 + units / grain;
-  return threads < useful ? threads : int(useful);
-}
-
 // Calls tile(Run<R>, first item, valid lanes) over [0, count): R = kRun while a whole block is left, then R = 1.
 template <class S, class F>
 void for_runs(int64_t count, int threads, const F& tile) {

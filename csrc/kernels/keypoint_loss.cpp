@@ -47,7 +47,7 @@ void keypoint_loss(const BodyInput<S>& in, const LandmarkTerms<S>& terms, const 
   const int landmarks = terms.landmarks;
   const int64_t moments = terms.tiles * kRowTile, goal_size = 3 * landmarks + 4, extra = 2 * moments + 3 * landmarks + goal_size + 4 + latents;
   const bool wants_grad = grad.pose || grad.betas || grad.transl;
-  parallel_for(vector_count<S>(in.batch), threads, [&](int, int64_t begin, int64_t end) {
+  parallel_for(vector_count<S>(in.batch), useful_threads(threads, (wants_grad ? 3 : 1) * in.batch * terms.flops(in.joints()), kFlopGrain), [&](int, int64_t begin, int64_t end) {
     Scratch<V> memory(2 * BodyTile<S>::plane_size(in, extra));
     BodyTile<S> body(in, memory.get(), extra);
     V *moment = body.extra(), *grad_moment = moment + moments, *point = grad_moment + moments, *goal = point + 3 * landmarks, *sums = goal + goal_size, *z = sums + 4;

@@ -14,7 +14,7 @@ void landmarks(const BodyInput<S>& in, const LandmarkTerms<S>& terms, S* points,
   using V = Vec<S>;
   constexpr int L = V::kLanes;
   const int64_t extra = terms.tiles * kRowTile + 3 * terms.landmarks;
-  parallel_for(vector_count<S>(in.batch), threads, [&](int, int64_t begin, int64_t end) {
+  parallel_for(vector_count<S>(in.batch), useful_threads(threads, in.batch * terms.flops(in.joints()), kFlopGrain), [&](int, int64_t begin, int64_t end) {
     Scratch<V> memory(2 * BodyTile<S>::plane_size(in, extra));
     BodyTile<S> body(in, memory.get(), extra);
     V *moment = body.extra(), *point = moment + terms.tiles * kRowTile;
@@ -32,7 +32,7 @@ void landmarks_backward(const BodyInput<S>& in, const LandmarkTerms<S>& terms, c
   using V = Vec<S>;
   constexpr int L = V::kLanes;
   const int64_t moments = terms.tiles * kRowTile, extra = 2 * moments + 3 * terms.landmarks;
-  parallel_for(vector_count<S>(in.batch), threads, [&](int, int64_t begin, int64_t end) {
+  parallel_for(vector_count<S>(in.batch), useful_threads(threads, 3 * in.batch * terms.flops(in.joints()), kFlopGrain), [&](int, int64_t begin, int64_t end) {
     Scratch<V> memory(2 * BodyTile<S>::plane_size(in, extra));
     BodyTile<S> body(in, memory.get(), extra);
     V *moment = body.extra(), *grad_moment = moment + moments, *point = grad_moment + moments;

@@ -22,6 +22,7 @@ struct DecoderPlane {
   int64_t h2() const { return h1() + hidden; }
   int64_t out() const { return h2() + hidden; }
   int64_t matrices() const { return out() + output; }
+  int64_t flops() const { return 2 * hidden * (int64_t(latents) + hidden + output); }
   int64_t size(const DecoderTerms<S>& t) const { return matrices() + 9 * t.rotations; }
 };
 
@@ -70,7 +71,7 @@ void vposer_decode(int64_t batch, const S* latent, const DecoderTerms<S>& terms,
   constexpr int L = V::kLanes;
   const DecoderPlane<S> layout(terms);
   const int64_t plane = layout.size(terms), width = 9 * terms.rotations;
-  parallel_for(vector_count<S>(batch), threads, [&](int, int64_t begin, int64_t end) {
+  parallel_for(vector_count<S>(batch), useful_threads(threads, batch * layout.flops(), kFlopGrain), [&](int, int64_t begin, int64_t end) {
     Scratch<V> memory(2 * plane);
     V* p = memory.get();
     for_tiles<S>(begin, end, batch, [&](auto planes, int64_t first, int valid) {
@@ -94,7 +95,7 @@ void vposer_decode_backward(int64_t batch, const S* latent, const DecoderTerms<S
   const DecoderPlane<S> layout(terms);
   const int64_t forward = layout.size(terms), width = 9 * terms.rotations;
   const int64_t g_out = forward, g_h2 = g_out + layout.output, g_h1 = g_h2 + layout.hidden, g_z = g_h1 + layout.hidden, plane = g_z + terms.latents;
-  parallel_for(vector_count<S>(batch), threads, [&](int, int64_t begin, int64_t end) {
+  parallel_for(vector_count<S>(batch), useful_threads(threads, 2 * batch * layout.flops(), kFlopGrain), [&](int, int64_t begin, int64_t end) {
     Scratch<V> memory(2 * plane);
     V* p = memory.get();
     for_tiles<S>(begin, end, batch, [&](auto planes, int64_t first, int valid) {
