@@ -27,7 +27,11 @@ struct BodyTile {
   BodyTile(const BodyInput<S>& input, V* memory, int64_t extra) : in(input), plane(plane_size(input, extra)) {
     int64_t j = in.joints();
     V* next = memory;
-    auto take = [&next](int64_t count) { V* p = next; next += count; return p; };
+    auto take = [&next](int64_t count) {
+      V* p = next;
+      next += count;
+      return p;
+    };
     pose = take(j * in.pose_width), local = take(j * 9), feature = take(in.full_features()), offset = take(j * 3);
     global_r = take(j * 9), global_p = take(j * 3), transl = take(3);
     grad_r = take(j * 9), grad_p = take(j * 3), grad_local = take(j * 9), grad_offset = take(j * 3);

@@ -28,7 +28,8 @@ void forward_kinematics(int64_t batch, const Tree& tree, const S* rotations, con
 }
 
 template <class S>
-void forward_kinematics_backward(int64_t batch, const Tree& tree, const S* rotations, const S* offsets, const S* grad_global, const S* grad_positions, S* grad_rotations, S* grad_offsets, int threads) {
+void forward_kinematics_backward(int64_t batch, const Tree& tree, const S* rotations, const S* offsets, const S* grad_global, const S* grad_positions,
+                                 S* grad_rotations, S* grad_offsets, int threads) {
   using V = Vec<S>;
   const int joints = tree.joints, m = 9 * joints, p = 3 * joints;
   const int64_t vectors = vector_count<S>(batch);
@@ -51,8 +52,8 @@ void forward_kinematics_backward(int64_t batch, const Tree& tree, const S* rotat
   });
 }
 
-#define PGT_INSTANTIATE(S)                                                                             \
-  template void forward_kinematics<S>(int64_t, const Tree&, const S*, const S*, S*, S*, int);          \
+#define PGT_INSTANTIATE(S)                                                                    \
+  template void forward_kinematics<S>(int64_t, const Tree&, const S*, const S*, S*, S*, int); \
   template void forward_kinematics_backward<S>(int64_t, const Tree&, const S*, const S*, const S*, const S*, S*, S*, int);
 PGT_INSTANTIATE_ALL
 

@@ -23,17 +23,28 @@ Isa best_isa();
 
 #if defined(__x86_64__)
 #define PGT_DECLARE_CPU(signature) \
-  namespace base { signature; }    \
-  namespace avx2 { signature; }    \
-  namespace avx512 { signature; }
-// double exists for checks, in the base set alone: it would double the build time of the others.
-#define PGT_DISPATCH(launch, call)                                                           \
-  if constexpr (sizeof(S) == sizeof(double)) return ::pgt::base::call;                       \
-  else switch ((launch).isa == ::pgt::Isa::automatic ? ::pgt::best_isa() : (launch).isa) { \
-    case ::pgt::Isa::avx512: return ::pgt::avx512::call;                                     \
-    case ::pgt::Isa::avx2: return ::pgt::avx2::call;                                         \
-    default: return ::pgt::base::call;                                                       \
+  namespace base {                 \
+  signature;                       \
+  }                                \
+  namespace avx2 {                 \
+  signature;                       \
+  }                                \
+  namespace avx512 {               \
+  signature;                       \
   }
+// double exists for checks, in the base set alone: it would double the build time of the others.
+#define PGT_DISPATCH(launch, call)                                                      \
+  if constexpr (sizeof(S) == sizeof(double))                                            \
+    return ::pgt::base::call;                                                           \
+  else                                                                                  \
+    switch ((launch).isa == ::pgt::Isa::automatic ? ::pgt::best_isa() : (launch).isa) { \
+      case ::pgt::Isa::avx512:                                                          \
+        return ::pgt::avx512::call;                                                     \
+      case ::pgt::Isa::avx2:                                                            \
+        return ::pgt::avx2::call;                                                       \
+      default:                                                                          \
+        return ::pgt::base::call;                                                       \
+    }
 #if PGT_BASE_ISA
 #define PGT_INSTANTIATE_ALL PGT_INSTANTIATE(float) PGT_INSTANTIATE(double)
 #else
@@ -42,6 +53,8 @@ Isa best_isa();
 #else
 #define PGT_INSTANTIATE_ALL PGT_INSTANTIATE(float) PGT_INSTANTIATE(double)
 #define PGT_DECLARE_CPU(signature) \
-  namespace base { signature; }
+  namespace base {                 \
+  signature;                       \
+  }
 #define PGT_DISPATCH(launch, call) return ::pgt::base::call;
 #endif

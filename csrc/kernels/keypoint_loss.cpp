@@ -41,42 +41,45 @@ PGT_HD Vec<S> mean_square(const Vec<S>* x, int count) {
 }  // namespace
 
 template <class S>
-void keypoint_loss(const BodyInput<S>& in, const LandmarkTerms<S>& terms, const KeypointTarget<S>& target, const S* latent, int latents, S* loss, S* count, const BodyGrad<S>& grad, int threads) {
+void keypoint_loss(const BodyInput<S>& in, const LandmarkTerms<S>& terms, const KeypointTarget<S>& target, const S* latent, int latents, S* loss, S* count,
+                   const BodyGrad<S>& grad, int threads) {
   using V = Vec<S>;
   constexpr int L = V::kLanes;
   const int landmarks = terms.landmarks;
   const int64_t moments = terms.tiles * kRowTile, goal_size = 3 * landmarks + 4, extra = 2 * moments + 3 * landmarks + goal_size + 4 + latents;
   const bool wants_grad = grad.pose || grad.betas || grad.transl;
-  parallel_for(vector_count<S>(in.batch), useful_threads(threads, (wants_grad ? 3 : 1) * in.batch * terms.flops(in.joints()), kFlopGrain), [&](int, int64_t begin, int64_t end) {
-    Scratch<V> memory(2 * BodyTile<S>::plane_size(in, extra));
-    BodyTile<S> body(in, memory.get(), extra);
-    V *moment = body.extra(), *grad_moment = moment + moments, *point = grad_moment + moments, *goal = point + 3 * landmarks, *sums = goal + goal_size, *z = sums + 4;
-    for_tiles<S>(begin, end, in.batch, [&](auto planes, int64_t first, int valid) {
-      constexpr int N = decltype(planes)::count;
-      for (int n = 0; n < N; ++n) body.forward(n, first + n * L, valid - n * L), body.clear_grads(n);
-      landmark_points<N>(terms, body, moment, point);
-      for (int n = 0; n < N; ++n) {
-        const int64_t at = n * body.plane, row = first + n * L;
-        V* g = goal + at;
-        load_rows(target.keypoints + row * 2 * landmarks, 2 * landmarks, valid - n * L, 2 * landmarks, g);
-        if (target.weights)
-          load_rows(target.weights + row * landmarks, landmarks, valid - n * L, landmarks, g + 2 * landmarks);
-        else
-          for (int k = 0; k < landmarks; ++k) g[2 * landmarks + k] = V(1);
-        load_rows(target.focal + row * 2, 2, valid - n * L, 2, g + 3 * landmarks);
-        load_rows(target.center + row * 2, 2, valid - n * L, 2, g + 3 * landmarks + 2);
-        plane_loss(target, landmarks, g, point + at, sums[at], sums[at + 3]);
-        if (latent) load_rows(latent + row * latents, latents, valid - n * L, latents, z + at);
-        sums[at + 1] = mean_square(z + at, latent ? latents : 0);
-        sums[at + 2] = mean_square(body.feature + at + 1, in.num_betas);
-        store_rows(sums + at, 3, valid - n * L, loss + row * 3, 3);
-        store_rows(sums + at + 3, 1, valid - n * L, count + row, 1);
-      }
-      if (!wants_grad) return;
-      landmark_points_vjp<N>(terms, body, moment, point, grad_moment);
-      for (int n = 0; n < N; ++n) body.backward(n, first + n * L, valid - n * L, grad);
-    });
-  });
+  parallel_for(vector_count<S>(in.batch), useful_threads(threads, (wants_grad ? 3 : 1) * in.batch * terms.flops(in.joints()), kFlopGrain),
+               [&](int, int64_t begin, int64_t end) {
+                 Scratch<V> memory(2 * BodyTile<S>::plane_size(in, extra));
+                 BodyTile<S> body(in, memory.get(), extra);
+                 V *moment = body.extra(), *grad_moment = moment + moments, *point = grad_moment + moments, *goal = point + 3 * landmarks,
+                   *sums = goal + goal_size, *z = sums + 4;
+                 for_tiles<S>(begin, end, in.batch, [&](auto planes, int64_t first, int valid) {
+                   constexpr int N = decltype(planes)::count;
+                   for (int n = 0; n < N; ++n) body.forward(n, first + n * L, valid - n * L), body.clear_grads(n);
+                   landmark_points<N>(terms, body, moment, point);
+                   for (int n = 0; n < N; ++n) {
+                     const int64_t at = n * body.plane, row = first + n * L;
+                     V* g = goal + at;
+                     load_rows(target.keypoints + row * 2 * landmarks, 2 * landmarks, valid - n * L, 2 * landmarks, g);
+                     if (target.weights)
+                       load_rows(target.weights + row * landmarks, landmarks, valid - n * L, landmarks, g + 2 * landmarks);
+                     else
+                       for (int k = 0; k < landmarks; ++k) g[2 * landmarks + k] = V(1);
+                     load_rows(target.focal + row * 2, 2, valid - n * L, 2, g + 3 * landmarks);
+                     load_rows(target.center + row * 2, 2, valid - n * L, 2, g + 3 * landmarks + 2);
+                     plane_loss(target, landmarks, g, point + at, sums[at], sums[at + 3]);
+                     if (latent) load_rows(latent + row * latents, latents, valid - n * L, latents, z + at);
+                     sums[at + 1] = mean_square(z + at, latent ? latents : 0);
+                     sums[at + 2] = mean_square(body.feature + at + 1, in.num_betas);
+                     store_rows(sums + at, 3, valid - n * L, loss + row * 3, 3);
+                     store_rows(sums + at + 3, 1, valid - n * L, count + row, 1);
+                   }
+                   if (!wants_grad) return;
+                   landmark_points_vjp<N>(terms, body, moment, point, grad_moment);
+                   for (int n = 0; n < N; ++n) body.backward(n, first + n * L, valid - n * L, grad);
+                 });
+               });
 }
 
 template <class S>
@@ -95,8 +98,8 @@ void keypoint_loss_backward(const KeypointCotangent<S>& in, const BodyGrad<S>& g
   }
 }
 
-#define PGT_INSTANTIATE(S)                                                                                                                                              \
-  template void keypoint_loss<S>(const BodyInput<S>&, const LandmarkTerms<S>&, const KeypointTarget<S>&, const S*, int, S*, S*, const BodyGrad<S>&, int);                 \
+#define PGT_INSTANTIATE(S)                                                                                                                                \
+  template void keypoint_loss<S>(const BodyInput<S>&, const LandmarkTerms<S>&, const KeypointTarget<S>&, const S*, int, S*, S*, const BodyGrad<S>&, int); \
   template void keypoint_loss_backward<S>(const KeypointCotangent<S>&, const BodyGrad<S>&, S*);
 PGT_INSTANTIATE_ALL
 

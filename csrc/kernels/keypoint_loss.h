@@ -35,12 +35,14 @@ struct KeypointCotangent {
 
 // loss: (batch, 3): sum of weighted penalties, mean of latent^2, mean of betas^2. count: (batch) number of valid entries. latent: (batch, Z) or null.
 // grad: gradients of the first; null pointers are not computed.
-PGT_DECLARE_CPU(template <class S> void keypoint_loss(const BodyInput<S>& in, const LandmarkTerms<S>& terms, const KeypointTarget<S>& target, const S* latent, int latents, S* loss, S* count, const BodyGrad<S>& grad, int threads))
+PGT_DECLARE_CPU(template <class S> void keypoint_loss(const BodyInput<S>& in, const LandmarkTerms<S>& terms, const KeypointTarget<S>& target, const S* latent,
+                                                      int latents, S* loss, S* count, const BodyGrad<S>& grad, int threads))
 // Scales and adds what the forward pass kept. grad: as there; grad_latent: (batch, Z) or null.
 PGT_DECLARE_CPU(template <class S> void keypoint_loss_backward(const KeypointCotangent<S>& in, const BodyGrad<S>& grad, S* grad_latent))
 
 // CUDA, float: zero, or a cudaError_t. Pointers on the device.
-int keypoint_loss_cuda(const BodyInput<float>& in, const LandmarkTerms<float>& terms, const KeypointTarget<float>& target, const float* latent, int latents, float* loss, float* count, const BodyGrad<float>& grad, void* stream);
+int keypoint_loss_cuda(const BodyInput<float>& in, const LandmarkTerms<float>& terms, const KeypointTarget<float>& target, const float* latent, int latents,
+                       float* loss, float* count, const BodyGrad<float>& grad, void* stream);
 int keypoint_loss_backward_cuda(const KeypointCotangent<float>& in, const BodyGrad<float>& grad, float* grad_latent, void* stream);
 
 }  // namespace pgt

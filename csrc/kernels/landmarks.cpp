@@ -22,7 +22,8 @@ void landmarks(const BodyInput<S>& in, const LandmarkTerms<S>& terms, S* points,
       constexpr int N = decltype(planes)::count;
       for (int n = 0; n < N; ++n) body.forward(n, first + n * L, valid - n * L);
       landmark_points<N>(terms, body, moment, point);
-      for (int n = 0; n < N; ++n) store_rows(point + n * body.plane, 3 * terms.landmarks, valid - n * L, points + (first + n * L) * 3 * terms.landmarks, 3 * terms.landmarks);
+      for (int n = 0; n < N; ++n)
+        store_rows(point + n * body.plane, 3 * terms.landmarks, valid - n * L, points + (first + n * L) * 3 * terms.landmarks, 3 * terms.landmarks);
     });
   });
 }
@@ -40,15 +41,16 @@ void landmarks_backward(const BodyInput<S>& in, const LandmarkTerms<S>& terms, c
       constexpr int N = decltype(planes)::count;
       for (int n = 0; n < N; ++n) body.forward(n, first + n * L, valid - n * L), body.clear_grads(n);
       landmark_points<N>(terms, body, moment, point);
-      for (int n = 0; n < N; ++n) load_rows(grad_points + (first + n * L) * 3 * terms.landmarks, 3 * terms.landmarks, valid - n * L, 3 * terms.landmarks, point + n * body.plane);
+      for (int n = 0; n < N; ++n)
+        load_rows(grad_points + (first + n * L) * 3 * terms.landmarks, 3 * terms.landmarks, valid - n * L, 3 * terms.landmarks, point + n * body.plane);
       landmark_points_vjp<N>(terms, body, moment, point, grad_moment);
       for (int n = 0; n < N; ++n) body.backward(n, first + n * L, valid - n * L, grad);
     });
   });
 }
 
-#define PGT_INSTANTIATE(S)                                                                                          \
-  template void landmarks<S>(const BodyInput<S>&, const LandmarkTerms<S>&, S*, int);                                \
+#define PGT_INSTANTIATE(S)                                                           \
+  template void landmarks<S>(const BodyInput<S>&, const LandmarkTerms<S>&, S*, int); \
   template void landmarks_backward<S>(const BodyInput<S>&, const LandmarkTerms<S>&, const S*, const BodyGrad<S>&, int);
 PGT_INSTANTIATE_ALL
 

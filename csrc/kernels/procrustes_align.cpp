@@ -80,15 +80,16 @@ void procrustes_align_backward(const ProcrustesInput<S>& in, const ProcrustesOut
       for (int i = 0; i < k; ++i) add_align_grad(tile.moments, tile.point + 3 * i, grad_aligned + 3 * i, sum, product);
       const SimilarityGrad<V> g = fit_similarity_vjp(tile.fit, tile.moments, in.with_scale, sum, product, grad_scale, grad_rotation, grad_translation);
       for (int i = 0; i < k; ++i)
-        align_point_vjp(tile.fit, tile.moments, g, tile.point + 3 * i, tile.target + 3 * i, tile.weight[i], grad_aligned + 3 * i, grad_point + 3 * i, grad_to + 3 * i);
+        align_point_vjp(tile.fit, tile.moments, g, tile.point + 3 * i, tile.target + 3 * i, tile.weight[i], grad_aligned + 3 * i, grad_point + 3 * i,
+                        grad_to + 3 * i);
       store_rows(grad_point, 3 * k, valid, grad_points + first * 3 * k, 3 * k);
       store_rows(grad_to, 3 * k, valid, grad_target + first * 3 * k, 3 * k);
     }
   });
 }
 
-#define PGT_INSTANTIATE(S)                                                                                \
-  template void procrustes_align<S>(const ProcrustesInput<S>&, const ProcrustesOutput<S>&, int);          \
+#define PGT_INSTANTIATE(S)                                                                       \
+  template void procrustes_align<S>(const ProcrustesInput<S>&, const ProcrustesOutput<S>&, int); \
   template void procrustes_align_backward<S>(const ProcrustesInput<S>&, const ProcrustesOutput<const S>&, S*, S*, int);
 PGT_INSTANTIATE_ALL
 

@@ -31,7 +31,8 @@ void project(int64_t batch, int64_t count, const S* points, const S* focal, cons
 }
 
 template <class S>
-void project_backward(int64_t batch, int64_t count, const S* points, const S* focal, const S* grad_pixels, CameraModel model, S* grad_points, S* grad_focal, S* grad_center, int threads) {
+void project_backward(int64_t batch, int64_t count, const S* points, const S* focal, const S* grad_pixels, CameraModel model, S* grad_points, S* grad_focal,
+                      S* grad_center, int threads) {
   using V = Vec<S>;
   const int64_t vectors = vector_count<S>(batch);
   parallel_for(vectors, useful_threads(threads, vectors * count, 1000), [&](int, int64_t begin, int64_t end) {
@@ -58,8 +59,8 @@ void project_backward(int64_t batch, int64_t count, const S* points, const S* fo
   });
 }
 
-#define PGT_INSTANTIATE(S)                                                                                          \
-  template void project<S>(int64_t, int64_t, const S*, const S*, const S*, CameraModel, S*, int);                   \
+#define PGT_INSTANTIATE(S)                                                                        \
+  template void project<S>(int64_t, int64_t, const S*, const S*, const S*, CameraModel, S*, int); \
   template void project_backward<S>(int64_t, int64_t, const S*, const S*, const S*, CameraModel, S*, S*, S*, int);
 PGT_INSTANTIATE_ALL
 

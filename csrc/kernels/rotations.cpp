@@ -34,15 +34,16 @@ void rot6d_to_matrix(int64_t count, const S* x, bool column, S* matrix, int thre
 
 template <class S>
 void rot6d_to_matrix_backward(int64_t count, const S* x, const S* grad_matrix, bool column, S* grad_x, int threads) {
-  map_rows_vjp<6, 9>(count, x, grad_matrix, grad_x, threads, [column](const Vec<S>* a, const Vec<S>* g, Vec<S>* out) { rot6d_to_matrix_vjp(a, column, g, out); });
+  map_rows_vjp<6, 9>(count, x, grad_matrix, grad_x, threads,
+                     [column](const Vec<S>* a, const Vec<S>* g, Vec<S>* out) { rot6d_to_matrix_vjp(a, column, g, out); });
 }
 
-#define PGT_INSTANTIATE(S)                                                                       \
-  template void rotvec_to_matrix<S>(int64_t, const S*, S*, int);                                 \
-  template void rotvec_to_matrix_backward<S>(int64_t, const S*, const S*, S*, int);              \
-  template void matrix_to_rotvec<S>(int64_t, const S*, S*, int);                                 \
-  template void matrix_to_rotvec_backward<S>(int64_t, const S*, const S*, S*, int);              \
-  template void rot6d_to_matrix<S>(int64_t, const S*, bool, S*, int);                            \
+#define PGT_INSTANTIATE(S)                                                          \
+  template void rotvec_to_matrix<S>(int64_t, const S*, S*, int);                    \
+  template void rotvec_to_matrix_backward<S>(int64_t, const S*, const S*, S*, int); \
+  template void matrix_to_rotvec<S>(int64_t, const S*, S*, int);                    \
+  template void matrix_to_rotvec_backward<S>(int64_t, const S*, const S*, S*, int); \
+  template void rot6d_to_matrix<S>(int64_t, const S*, bool, S*, int);               \
   template void rot6d_to_matrix_backward<S>(int64_t, const S*, const S*, bool, S*, int);
 PGT_INSTANTIATE_ALL
 

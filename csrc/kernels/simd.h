@@ -16,11 +16,27 @@ namespace PGT_ISA {
 template <class S>
 struct Lanes;
 #if defined(__AVX512F__)
-template <> struct Lanes<float> { static constexpr int count = 16; using Bits = int32_t; };
-template <> struct Lanes<double> { static constexpr int count = 8; using Bits = int64_t; };
+template <>
+struct Lanes<float> {
+  static constexpr int count = 16;
+  using Bits = int32_t;
+};
+template <>
+struct Lanes<double> {
+  static constexpr int count = 8;
+  using Bits = int64_t;
+};
 #else  // eight floats: one register with AVX2, two without
-template <> struct Lanes<float> { static constexpr int count = 8; using Bits = int32_t; };
-template <> struct Lanes<double> { static constexpr int count = 8; using Bits = int64_t; };
+template <>
+struct Lanes<float> {
+  static constexpr int count = 8;
+  using Bits = int32_t;
+};
+template <>
+struct Lanes<double> {
+  static constexpr int count = 8;
+  using Bits = int64_t;
+};
 #endif
 
 template <class S>
@@ -47,18 +63,38 @@ struct Vec {
   PGT_HD void store(S* p) const { memcpy(p, &v, sizeof(Native)); }
 };
 
-#define PGT_BINARY(op)                                                                               \
-  template <class S> PGT_HD Vec<S> operator op(Vec<S> a, Vec<S> b) { return Vec<S>(a.v op b.v); }
+#define PGT_BINARY(op)                            \
+  template <class S>                              \
+  PGT_HD Vec<S> operator op(Vec<S> a, Vec<S> b) { \
+    return Vec<S>(a.v op b.v);                    \
+  }
 PGT_BINARY(+)
 PGT_BINARY(-)
 PGT_BINARY(*)
 PGT_BINARY(/)
 #undef PGT_BINARY
-template <class S> PGT_HD Vec<S>& operator+=(Vec<S>& a, Vec<S> b) { a.v += b.v; return a; }
-template <class S> PGT_HD Vec<S>& operator*=(Vec<S>& a, Vec<S> b) { a.v *= b.v; return a; }
-template <class S> PGT_HD Mask<S> operator<(Vec<S> a, Vec<S> b) { return Mask<S>{a.v < b.v}; }
-template <class S> PGT_HD Mask<S> operator!(Mask<S> m) { return Mask<S>{~m.v}; }
-template <class S> PGT_HD Vec<S> select(Mask<S> m, Vec<S> a, Vec<S> b) { return Vec<S>(m.v ? a.v : b.v); }
+template <class S>
+PGT_HD Vec<S>& operator+=(Vec<S>& a, Vec<S> b) {
+  a.v += b.v;
+  return a;
+}
+template <class S>
+PGT_HD Vec<S>& operator*=(Vec<S>& a, Vec<S> b) {
+  a.v *= b.v;
+  return a;
+}
+template <class S>
+PGT_HD Mask<S> operator<(Vec<S> a, Vec<S> b) {
+  return Mask<S>{a.v < b.v};
+}
+template <class S>
+PGT_HD Mask<S> operator!(Mask<S> m) {
+  return Mask<S>{~m.v};
+}
+template <class S>
+PGT_HD Vec<S> select(Mask<S> m, Vec<S> a, Vec<S> b) {
+  return Vec<S>(m.v ? a.v : b.v);
+}
 
 template <class S>
 PGT_HD Vec<S> root(Vec<S> x) {

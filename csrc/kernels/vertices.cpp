@@ -14,8 +14,8 @@ namespace PGT_ISA {
 
 namespace {
 
-constexpr int kChunk = 16;          // row tiles per chunk: 64 vertices
-constexpr int kForwardGroup = 8;    // planes per group
+constexpr int kChunk = 16;        // row tiles per chunk: 64 vertices
+constexpr int kForwardGroup = 8;  // planes per group
 constexpr int kBackwardGroup = 4;
 
 // What one plane keeps while the vertices stream by: features, bone transforms (J, 12: rotation, then shift), and for the adjoint their gradients.
@@ -95,7 +95,8 @@ void skin_group(const SkinTerms<S>& terms, const SkinPlane<S>& layout, Vec<S>* p
 }
 
 template <class S>
-void skin_group_vjp(const SkinTerms<S>& terms, const SkinPlane<S>& layout, Vec<S>* planes, Vec<S>* stage, int bodies, int first_tile, int last_tile, const S* grad_out) {
+void skin_group_vjp(const SkinTerms<S>& terms, const SkinPlane<S>& layout, Vec<S>* planes, Vec<S>* stage, int bodies, int first_tile, int last_tile,
+                    const S* grad_out) {
   constexpr int L = Vec<S>::kLanes;
   const int64_t row = int64_t(terms.vertices) * 3, stage_plane = 2 * kChunk * kRowTile;
   for (int chunk = first_tile; chunk < last_tile; chunk += kChunk) {
@@ -133,7 +134,8 @@ void skin_group_vjp(const SkinTerms<S>& terms, const SkinPlane<S>& layout, Vec<S
             for (int i = 0; i < 3; ++i) g[i] = turned[i];
           }
       }
-      transposed_product<N>(terms.packed + int64_t(chunk) * terms.columns * kRowTile, terms.columns, end - chunk, grad, stage_plane, layout.grad_feature(plane), layout.size());
+      transposed_product<N>(terms.packed + int64_t(chunk) * terms.columns * kRowTile, terms.columns, end - chunk, grad, stage_plane, layout.grad_feature(plane),
+                            layout.size());
     });
   }
 }
@@ -224,8 +226,8 @@ void vertices_backward(const BodyInput<S>& in, const SkinTerms<S>& terms, const 
   }
 }
 
-#define PGT_INSTANTIATE(S)                                                                        \
-  template void vertices<S>(const BodyInput<S>&, const SkinTerms<S>&, S*, int);                    \
+#define PGT_INSTANTIATE(S)                                                      \
+  template void vertices<S>(const BodyInput<S>&, const SkinTerms<S>&, S*, int); \
   template void vertices_backward<S>(const BodyInput<S>&, const SkinTerms<S>&, const S*, const BodyGrad<S>&, int);
 PGT_INSTANTIATE_ALL
 

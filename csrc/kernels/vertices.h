@@ -21,7 +21,8 @@ struct SkinTerms {
 // out: (batch, V, 3).
 PGT_DECLARE_CPU(template <class S> void vertices(const BodyInput<S>& in, const SkinTerms<S>& terms, S* out, int threads))
 // grad_out: (batch, V, 3).
-PGT_DECLARE_CPU(template <class S> void vertices_backward(const BodyInput<S>& in, const SkinTerms<S>& terms, const S* grad_out, const BodyGrad<S>& grad, int threads))
+PGT_DECLARE_CPU(template <class S>
+                void vertices_backward(const BodyInput<S>& in, const SkinTerms<S>& terms, const S* grad_out, const BodyGrad<S>& grad, int threads))
 
 // CUDA, float: zero, or a cudaError_t. Pointers of `terms` and `in` on the device.
 int vertices_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, float* out, void* stream);

@@ -46,7 +46,8 @@ PGT_HD void leaky_relu(S slope, int rows, int64_t plane, Vec<S>* x) {
 template <int N, class S>
 PGT_HD void leaky_relu_vjp(S slope, int rows, int64_t plane, const Vec<S>* activated, Vec<S>* grad) {
   for (int n = 0; n < N; ++n)
-    for (int r = 0; r < rows; ++r) grad[n * plane + r] = select(activated[n * plane + r] < Vec<S>(0), broadcast(slope) * grad[n * plane + r], grad[n * plane + r]);
+    for (int r = 0; r < rows; ++r)
+      grad[n * plane + r] = select(activated[n * plane + r] < Vec<S>(0), broadcast(slope) * grad[n * plane + r], grad[n * plane + r]);
 }
 
 template <int N, class S>
@@ -119,8 +120,8 @@ void vposer_decode_backward(int64_t batch, const S* latent, const DecoderTerms<S
   });
 }
 
-#define PGT_INSTANTIATE(S)                                                                           \
-  template void vposer_decode<S>(int64_t, const S*, const DecoderTerms<S>&, S*, int);                 \
+#define PGT_INSTANTIATE(S)                                                            \
+  template void vposer_decode<S>(int64_t, const S*, const DecoderTerms<S>&, S*, int); \
   template void vposer_decode_backward<S>(int64_t, const S*, const DecoderTerms<S>&, const S*, S*, int);
 PGT_INSTANTIATE_ALL
 

@@ -34,7 +34,8 @@ PGT_HD void forward_kinematics(const Tree& tree, const T* rotation, const T* off
 
 // Adjoint. grad_r (J, 9) and grad_p (J, 3) hold the cotangents of the outputs and are used up; grad_rotation (J, 9) and grad_offset (J, 3) are overwritten.
 template <class T>
-PGT_HD void forward_kinematics_vjp(const Tree& tree, const T* rotation, const T* offset, const T* global_r, T* grad_r, T* grad_p, T* grad_rotation, T* grad_offset) {
+PGT_HD void forward_kinematics_vjp(const Tree& tree, const T* rotation, const T* offset, const T* global_r, T* grad_r, T* grad_p, T* grad_rotation,
+                                   T* grad_offset) {
   for (int j = tree.joints - 1; j >= 0; --j) {
     int p = tree.parent[j];
     const T* gr = grad_r + 9 * j;

@@ -141,10 +141,10 @@ PGT_HD void nearest_rotation_vjp(const NearestRotation<T>& f, const T grad[9], T
 // Weighted sums over pairs of a point and its target.
 template <class T>
 struct PointMoments {
-  T inverse_total;        // 1 / sum of weights, or 1 without any weight; before finish_point_means: the sum of weights
+  T inverse_total;  // 1 / sum of weights, or 1 without any weight; before finish_point_means: the sum of weights
   T mean_p[3], mean_t[3];
-  T covariance[9];        // mean of (target - mean_t) (point - mean_p)^T
-  T variance;             // mean of |point - mean_p|^2
+  T covariance[9];  // mean of (target - mean_t) (point - mean_p)^T
+  T variance;       // mean of |point - mean_p|^2
 };
 
 template <class T>
@@ -226,14 +226,14 @@ PGT_HD void add_align_grad(const PointMoments<T>& m, const T point[3], const T g
 // What the adjoint of each point needs beside its own cotangent.
 template <class T>
 struct SimilarityGrad {
-  T covariance[9];   // gradient of the covariance
-  T variance;        // twice the gradient of the variance
+  T covariance[9];  // gradient of the covariance
+  T variance;       // twice the gradient of the variance
   T mean_p[3], mean_t[3];
 };
 
 template <class T>
-PGT_HD SimilarityGrad<T> fit_similarity_vjp(const Similarity<T>& f, const PointMoments<T>& m, bool with_scale, const T sum[3], const T product[9], T grad_scale, const T grad_rotation[9],
-                                            const T grad_translation[3]) {
+PGT_HD SimilarityGrad<T> fit_similarity_vjp(const Similarity<T>& f, const PointMoments<T>& m, bool with_scale, const T sum[3], const T product[9], T grad_scale,
+                                            const T grad_rotation[9], const T grad_translation[3]) {
   SimilarityGrad<T> out;
   const T* r = f.nearest.rotation;
   T turn[9], turned[3], scale = grad_scale;
@@ -257,8 +257,8 @@ PGT_HD SimilarityGrad<T> fit_similarity_vjp(const Similarity<T>& f, const PointM
 }
 
 template <class T>
-PGT_HD void align_point_vjp(const Similarity<T>& f, const PointMoments<T>& m, const SimilarityGrad<T>& g, const T point[3], const T target[3], T weight, const T grad_aligned[3], T grad_point[3],
-                            T grad_target[3]) {
+PGT_HD void align_point_vjp(const Similarity<T>& f, const PointMoments<T>& m, const SimilarityGrad<T>& g, const T point[3], const T target[3], T weight,
+                            const T grad_aligned[3], T grad_point[3], T grad_target[3]) {
   T p[3], t[3], from_p[3], from_t[3], back[3], share = weight * m.inverse_total;
   centre_pair(m, point, target, p, t);
   mat_vec_at(g.covariance, t, from_t);

@@ -19,10 +19,21 @@ PGT_HD void rodrigues_factors(T s, T& a, T& b, T& da, T& db) {
   T a_far = sine / angle;
   T b_far = T(2) * half_sine * half_sine * inverse;
   // Coefficients 1 / (2n+1)!, 1 / (2n+2)! and those of the derivatives.
-  T a_near = T(1) + s * (T(-1.0 / 6) + s * (T(1.0 / 120) + s * (T(-1.0 / 5040) + s * (T(1.0 / 362880) + s * (T(-1.0 / 39916800) + s * (T(1.0 / 6227020800.0) + s * T(-1.0 / 1307674368000.0)))))));
-  T b_near = T(0.5) + s * (T(-1.0 / 24) + s * (T(1.0 / 720) + s * (T(-1.0 / 40320) + s * (T(1.0 / 3628800) + s * (T(-1.0 / 479001600) + s * (T(1.0 / 87178291200.0) + s * T(-1.0 / 20922789888000.0)))))));
-  T da_near = T(-1.0 / 6) + s * (T(2.0 / 120) + s * (T(-3.0 / 5040) + s * (T(4.0 / 362880) + s * (T(-5.0 / 39916800) + s * (T(6.0 / 6227020800.0) + s * T(-7.0 / 1307674368000.0))))));
-  T db_near = T(-1.0 / 24) + s * (T(2.0 / 720) + s * (T(-3.0 / 40320) + s * (T(4.0 / 3628800) + s * (T(-5.0 / 479001600) + s * (T(6.0 / 87178291200.0) + s * T(-7.0 / 20922789888000.0))))));
+  T a_near =
+      T(1) + s * (T(-1.0 / 6) +
+                  s * (T(1.0 / 120) +
+                       s * (T(-1.0 / 5040) + s * (T(1.0 / 362880) + s * (T(-1.0 / 39916800) + s * (T(1.0 / 6227020800.0) + s * T(-1.0 / 1307674368000.0)))))));
+  T b_near =
+      T(0.5) +
+      s * (T(-1.0 / 24) +
+           s * (T(1.0 / 720) +
+                s * (T(-1.0 / 40320) + s * (T(1.0 / 3628800) + s * (T(-1.0 / 479001600) + s * (T(1.0 / 87178291200.0) + s * T(-1.0 / 20922789888000.0)))))));
+  T da_near =
+      T(-1.0 / 6) + s * (T(2.0 / 120) +
+                         s * (T(-3.0 / 5040) + s * (T(4.0 / 362880) + s * (T(-5.0 / 39916800) + s * (T(6.0 / 6227020800.0) + s * T(-7.0 / 1307674368000.0))))));
+  T db_near = T(-1.0 / 24) +
+              s * (T(2.0 / 720) +
+                   s * (T(-3.0 / 40320) + s * (T(4.0 / 3628800) + s * (T(-5.0 / 479001600) + s * (T(6.0 / 87178291200.0) + s * T(-7.0 / 20922789888000.0))))));
   a = select(small, a_near, a_far);
   b = select(small, b_near, b_far);
   da = select(small, da_near, T(0.5) * inverse * (cosine - a_far));
@@ -114,11 +125,11 @@ PGT_HD void rot6d_to_matrix_vjp(const T x[6], bool column, const T g[9], T grad_
 // The chosen row is returned as an index so that the adjoint can follow it.
 template <class T>
 struct RotvecFromMatrix {
-  T q[4];      // chosen row, sign flipped so that w >= 0
-  T row[4];    // one-hot choice times that sign
-  T factor;    // rotvec = factor * (q1, q2, q3)
-  T d_norm;    // d factor / d |v| / |v|
-  T d_w;       // d factor / d w
+  T q[4];    // chosen row, sign flipped so that w >= 0
+  T row[4];  // one-hot choice times that sign
+  T factor;  // rotvec = factor * (q1, q2, q3)
+  T d_norm;  // d factor / d |v| / |v|
+  T d_w;     // d factor / d w
 };
 
 template <class T>

@@ -8,12 +8,18 @@ namespace {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::float32: return "float32";
-    case DType::float64: return "float64";
-    case DType::int32: return "int32";
-    case DType::int64: return "int64";
-    case DType::uint8: return "uint8";
-    default: return "another dtype";
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::int32:
+      return "int32";
+    case DType::int64:
+      return "int64";
+    case DType::uint8:
+      return "uint8";
+    default:
+      return "another dtype";
   }
 }
 
@@ -117,7 +123,8 @@ void Array::fail(bool type_error, const std::string& wanted, const std::string& 
 
 void no_cuda(const char* op) {
   throw std::runtime_error(std::string(op) +
-                           ": the arrays are on a CUDA device but this build of pgtfast has no CUDA kernels. Install it where nvcc is found: pip install . -C cmake.define.PGTFAST_CUDA=ON");
+                           ": the arrays are on a CUDA device but this build of pgtfast has no CUDA kernels. Install it where nvcc is found: pip install . -C "
+                           "cmake.define.PGTFAST_CUDA=ON");
 }
 
 }  // namespace pgt

@@ -6,8 +6,8 @@ namespace pgt {
 
 namespace {
 
-void run(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle moment_row, py::handle pair_bone, py::handle pair_mass,
-         py::handle pair_start, py::handle points, int threads, int isa, uintptr_t stream) {
+void run(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle moment_row,
+         py::handle pair_bone, py::handle pair_mass, py::handle pair_start, py::handle points, int threads, int isa, uintptr_t stream) {
   const char* op = "landmarks";
   BodyArrays body(op, pose, betas, transl, parents, offsets);
   LandmarkArrays terms(op, body, packed, moment_row, pair_bone, pair_mass, pair_start);
@@ -31,8 +31,9 @@ void run(py::handle pose, py::handle betas, py::handle transl, py::handle parent
   });
 }
 
-void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle moment_row, py::handle pair_bone, py::handle pair_mass,
-                  py::handle pair_start, py::handle grad_points, py::handle grad_pose, py::handle grad_betas, py::handle grad_transl, int threads, int isa, uintptr_t stream) {
+void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle moment_row,
+                  py::handle pair_bone, py::handle pair_mass, py::handle pair_start, py::handle grad_points, py::handle grad_pose, py::handle grad_betas,
+                  py::handle grad_transl, int threads, int isa, uintptr_t stream) {
   const char* op = "landmarks_backward";
   BodyArrays body(op, pose, betas, transl, parents, offsets);
   LandmarkArrays terms(op, body, packed, moment_row, pair_bone, pair_mass, pair_start);
@@ -43,7 +44,8 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
 #if PGTFAST_CUDA
     g.check(body.pose, DType::float32, {-1, -1, 3});
     py::gil_scoped_release release;
-    return check_cuda(op, landmarks_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
+    return check_cuda(
+        op, landmarks_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
 #else
     (void)stream;
     no_cuda(op);
@@ -61,10 +63,11 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
 
 void bind_landmarks(py::module_& m) {
   using namespace py::literals;
-  m.def("landmarks", &run, "Landmarks of posed bodies, written into `points` (N, K, 3).", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a, "moment_row"_a, "pair_bone"_a, "pair_mass"_a,
-        "pair_start"_a, "points"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
-  m.def("landmarks_backward", &run_backward, "Adjoint of landmarks; the wanted gradients are overwritten.", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a, "moment_row"_a, "pair_bone"_a,
-        "pair_mass"_a, "pair_start"_a, "grad_points"_a, "grad_pose"_a, "grad_betas"_a, "grad_transl"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
+  m.def("landmarks", &run, "Landmarks of posed bodies, written into `points` (N, K, 3).", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a,
+        "moment_row"_a, "pair_bone"_a, "pair_mass"_a, "pair_start"_a, "points"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
+  m.def("landmarks_backward", &run_backward, "Adjoint of landmarks; the wanted gradients are overwritten.", "pose"_a, "betas"_a, "transl"_a, "parents"_a,
+        "offsets"_a, "packed"_a, "moment_row"_a, "pair_bone"_a, "pair_mass"_a, "pair_start"_a, "grad_points"_a, "grad_pose"_a, "grad_betas"_a, "grad_transl"_a,
+        "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
 }
 
 }  // namespace pgt

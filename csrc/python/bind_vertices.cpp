@@ -9,7 +9,8 @@ namespace {
 struct SkinArrays {
   Array packed, bone, weight;
 
-  SkinArrays(const char* op, const BodyArrays& body, py::handle packed_, py::handle bone_, py::handle weight_) : packed(op, "packed", packed_), bone(op, "skin_bone", bone_), weight(op, "skin_weight", weight_) {
+  SkinArrays(const char* op, const BodyArrays& body, py::handle packed_, py::handle bone_, py::handle weight_)
+      : packed(op, "packed", packed_), bone(op, "skin_bone", bone_), weight(op, "skin_weight", weight_) {
     DType s = body.pose.dtype();
     int64_t shape = body.offsets.size(2), full = shape + 9 * (body.tree.joints - 1);
     bone.required().check(body.pose, DType::int32, {-1, -1});
@@ -18,7 +19,8 @@ struct SkinArrays {
     weight.required().check(body.pose, s, {vertices, influences});
     packed.required().check(body.pose, s, {(vertices + 3) / 4, -1, 12});
     if (packed.size(1) != full && packed.size(1) != shape)
-      throw py::value_error(std::string(op) + ": packed: wanted " + std::to_string(shape) + " or " + std::to_string(full) + " columns, got " + std::to_string(packed.size(1)));
+      throw py::value_error(std::string(op) + ": packed: wanted " + std::to_string(shape) + " or " + std::to_string(full) + " columns, got " +
+                            std::to_string(packed.size(1)));
     if (body.pose.cuda()) return;
     const int32_t* b = bone.data<int32_t>();
     bool good = true;
@@ -32,7 +34,8 @@ struct SkinArrays {
   }
 };
 
-void run(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle skin_bone, py::handle skin_weight, py::handle out, int threads, int isa, uintptr_t stream) {
+void run(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle skin_bone,
+         py::handle skin_weight, py::handle out, int threads, int isa, uintptr_t stream) {
   const char* op = "vertices";
   BodyArrays body(op, pose, betas, transl, parents, offsets);
   SkinArrays terms(op, body, packed, skin_bone, skin_weight);
@@ -56,8 +59,9 @@ void run(py::handle pose, py::handle betas, py::handle transl, py::handle parent
   });
 }
 
-void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle skin_bone, py::handle skin_weight, py::handle grad_out, py::handle grad_pose,
-                  py::handle grad_betas, py::handle grad_transl, int threads, int isa, uintptr_t stream) {
+void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle skin_bone,
+                  py::handle skin_weight, py::handle grad_out, py::handle grad_pose, py::handle grad_betas, py::handle grad_transl, int threads, int isa,
+                  uintptr_t stream) {
   const char* op = "vertices_backward";
   BodyArrays body(op, pose, betas, transl, parents, offsets);
   SkinArrays terms(op, body, packed, skin_bone, skin_weight);
@@ -68,7 +72,8 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
 #if PGTFAST_CUDA
     g.check(body.pose, DType::float32, {-1, -1, 3});
     py::gil_scoped_release release;
-    return check_cuda(op, vertices_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
+    return check_cuda(
+        op, vertices_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
 #else
     (void)stream;
     no_cuda(op);
@@ -86,10 +91,11 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
 
 void bind_vertices(py::module_& m) {
   using namespace py::literals;
-  m.def("vertices", &run, "Vertices of posed bodies, written into `out` (N, V, 3).", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a, "skin_bone"_a, "skin_weight"_a, "out"_a, "threads"_a = 1, "isa"_a = -1,
+  m.def("vertices", &run, "Vertices of posed bodies, written into `out` (N, V, 3).", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a,
+        "skin_bone"_a, "skin_weight"_a, "out"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
+  m.def("vertices_backward", &run_backward, "Adjoint of vertices; the wanted gradients are overwritten.", "pose"_a, "betas"_a, "transl"_a, "parents"_a,
+        "offsets"_a, "packed"_a, "skin_bone"_a, "skin_weight"_a, "grad_out"_a, "grad_pose"_a, "grad_betas"_a, "grad_transl"_a, "threads"_a = 1, "isa"_a = -1,
         "stream"_a = 0);
-  m.def("vertices_backward", &run_backward, "Adjoint of vertices; the wanted gradients are overwritten.", "pose"_a, "betas"_a, "transl"_a, "parents"_a, "offsets"_a, "packed"_a, "skin_bone"_a, "skin_weight"_a, "grad_out"_a,
-        "grad_pose"_a, "grad_betas"_a, "grad_transl"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
 }
 
 }  // namespace pgt

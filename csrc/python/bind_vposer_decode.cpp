@@ -9,8 +9,14 @@ namespace {
 struct DecoderArrays {
   Array packed1, bias1, packed2, bias2, packed3, bias3;
 
-  DecoderArrays(const char* op, const Array& latent, py::handle packed1_, py::handle bias1_, py::handle packed2_, py::handle bias2_, py::handle packed3_, py::handle bias3_)
-      : packed1(op, "packed1", packed1_), bias1(op, "b1", bias1_), packed2(op, "packed2", packed2_), bias2(op, "b2", bias2_), packed3(op, "packed3", packed3_), bias3(op, "b3", bias3_) {
+  DecoderArrays(const char* op, const Array& latent, py::handle packed1_, py::handle bias1_, py::handle packed2_, py::handle bias2_, py::handle packed3_,
+                py::handle bias3_)
+      : packed1(op, "packed1", packed1_),
+        bias1(op, "b1", bias1_),
+        packed2(op, "packed2", packed2_),
+        bias2(op, "b2", bias2_),
+        packed3(op, "packed3", packed3_),
+        bias3(op, "b3", bias3_) {
     DType s = latent.dtype();
     bias1.required().check(latent, s, {-1});
     bias3.required().check(latent, s, {-1});
@@ -24,7 +30,9 @@ struct DecoderArrays {
 
   template <class S>
   DecoderTerms<S> terms(double slope) const {
-    return {int(packed1.size(1)), int(bias1.size(0)), int(bias3.size(0)) / 6, S(slope), packed1.data<const S>(), bias1.data<const S>(), packed2.data<const S>(), bias2.data<const S>(), packed3.data<const S>(), bias3.data<const S>()};
+    return {int(packed1.size(1)),    int(bias1.size(0)),    int(bias3.size(0)) / 6,  S(slope),
+            packed1.data<const S>(), bias1.data<const S>(), packed2.data<const S>(), bias2.data<const S>(),
+            packed3.data<const S>(), bias3.data<const S>()};
   }
   int64_t rotations() const { return bias3.size(0) / 6; }
 };
@@ -36,7 +44,8 @@ Array read_latent(const char* op, py::handle latent) {
   return z;
 }
 
-void run(py::handle latent, py::handle packed1, py::handle b1, py::handle packed2, py::handle b2, py::handle packed3, py::handle b3, py::handle matrices, double slope, int threads, int isa, uintptr_t stream) {
+void run(py::handle latent, py::handle packed1, py::handle b1, py::handle packed2, py::handle b2, py::handle packed3, py::handle b3, py::handle matrices,
+         double slope, int threads, int isa, uintptr_t stream) {
   const char* op = "vposer_decode";
   Array z = read_latent(op, latent);
   DecoderArrays terms(op, z, packed1, b1, packed2, b2, packed3, b3);
@@ -60,8 +69,8 @@ void run(py::handle latent, py::handle packed1, py::handle b1, py::handle packed
   });
 }
 
-void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::handle packed2, py::handle b2, py::handle packed3, py::handle b3, py::handle grad_matrices, py::handle grad_latent, double slope, int threads, int isa,
-                  uintptr_t stream) {
+void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::handle packed2, py::handle b2, py::handle packed3, py::handle b3,
+                  py::handle grad_matrices, py::handle grad_latent, double slope, int threads, int isa, uintptr_t stream) {
   const char* op = "vposer_decode_backward";
   Array z = read_latent(op, latent);
   DecoderArrays terms(op, z, packed1, b1, packed2, b2, packed3, b3);
@@ -72,7 +81,8 @@ void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::hand
 #if PGTFAST_CUDA
     g.check(z, DType::float32, {-1, -1, 9});
     py::gil_scoped_release release;
-    return check_cuda(op, vposer_decode_backward_cuda(z.size(0), z.data<const float>(), terms.terms<float>(slope), g.data<const float>(), out.data<float>(), reinterpret_cast<void*>(stream)));
+    return check_cuda(op, vposer_decode_backward_cuda(z.size(0), z.data<const float>(), terms.terms<float>(slope), g.data<const float>(), out.data<float>(),
+                                                      reinterpret_cast<void*>(stream)));
 #else
     (void)stream;
     no_cuda(op);
@@ -90,9 +100,10 @@ void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::hand
 
 void bind_vposer_decode(py::module_& m) {
   using namespace py::literals;
-  m.def("vposer_decode", &run, "Rotations of pose latents, written into `matrices` (N, R, 9).", "latent"_a, "packed1"_a, "b1"_a, "packed2"_a, "b2"_a, "packed3"_a, "b3"_a, "matrices"_a, "slope"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
-  m.def("vposer_decode_backward", &run_backward, "Adjoint of vposer_decode in the latent.", "latent"_a, "packed1"_a, "b1"_a, "packed2"_a, "b2"_a, "packed3"_a, "b3"_a, "grad_matrices"_a, "grad_latent"_a, "slope"_a, "threads"_a = 1,
-        "isa"_a = -1, "stream"_a = 0);
+  m.def("vposer_decode", &run, "Rotations of pose latents, written into `matrices` (N, R, 9).", "latent"_a, "packed1"_a, "b1"_a, "packed2"_a, "b2"_a,
+        "packed3"_a, "b3"_a, "matrices"_a, "slope"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
+  m.def("vposer_decode_backward", &run_backward, "Adjoint of vposer_decode in the latent.", "latent"_a, "packed1"_a, "b1"_a, "packed2"_a, "b2"_a, "packed3"_a,
+        "b3"_a, "grad_matrices"_a, "grad_latent"_a, "slope"_a, "threads"_a = 1, "isa"_a = -1, "stream"_a = 0);
 }
 
 }  // namespace pgt

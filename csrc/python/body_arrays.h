@@ -18,7 +18,8 @@ inline Tree read_tree(const char* op, const Array& parents) {
   for (int j = 0; j < tree.joints; ++j) {
     int32_t p = parents.data<int32_t>()[j];
     if (j == 0 ? p != -1 : (p < 0 || p >= j))
-      throw py::value_error(std::string(op) + ": parents: wanted -1 first, then parents before children; joint " + std::to_string(j) + " has parent " + std::to_string(p));
+      throw py::value_error(std::string(op) + ": parents: wanted -1 first, then parents before children; joint " + std::to_string(j) + " has parent " +
+                            std::to_string(p));
     tree.parent[j] = int8_t(p);
   }
   return tree;
@@ -41,7 +42,8 @@ struct BodyArrays {
 
   template <class S>
   BodyInput<S> input() const {
-    return {pose.size(0), tree, int(pose.size(2)), int(offsets.size(2)) - 1, pose.data<const S>(), betas.data<const S>(), transl.data<const S>(), offsets.data<const S>()};
+    return {pose.size(0),           tree, int(pose.size(2)), int(offsets.size(2)) - 1, pose.data<const S>(), betas.data<const S>(), transl.data<const S>(),
+            offsets.data<const S>()};
   }
 
   Tree tree;
@@ -69,13 +71,19 @@ struct GradArrays {
 struct LandmarkArrays {
   Array packed, moment_row, pair_bone, pair_mass, pair_start;
 
-  LandmarkArrays(const char* op, const BodyArrays& body, py::handle packed_, py::handle moment_row_, py::handle pair_bone_, py::handle pair_mass_, py::handle pair_start_)
-      : packed(op, "packed", packed_), moment_row(op, "moment_row", moment_row_), pair_bone(op, "pair_bone", pair_bone_), pair_mass(op, "pair_mass", pair_mass_), pair_start(op, "pair_start", pair_start_) {
+  LandmarkArrays(const char* op, const BodyArrays& body, py::handle packed_, py::handle moment_row_, py::handle pair_bone_, py::handle pair_mass_,
+                 py::handle pair_start_)
+      : packed(op, "packed", packed_),
+        moment_row(op, "moment_row", moment_row_),
+        pair_bone(op, "pair_bone", pair_bone_),
+        pair_mass(op, "pair_mass", pair_mass_),
+        pair_start(op, "pair_start", pair_start_) {
     DType s = body.pose.dtype();
     int64_t shape = body.offsets.size(2), full = shape + 9 * (body.tree.joints - 1);
     packed.required().check(body.pose, s, {-1, -1, 12});
     if (packed.size(1) != full && packed.size(1) != shape)
-      throw py::value_error(std::string(op) + ": packed: wanted " + std::to_string(shape) + " or " + std::to_string(full) + " columns, got " + std::to_string(packed.size(1)));
+      throw py::value_error(std::string(op) + ": packed: wanted " + std::to_string(shape) + " or " + std::to_string(full) + " columns, got " +
+                            std::to_string(packed.size(1)));
     pair_bone.required().check(body.pose, DType::int32, {-1});
     int64_t pairs = pair_bone.size(0);
     moment_row.required().check(body.pose, DType::int32, {pairs});
@@ -87,8 +95,15 @@ struct LandmarkArrays {
 
   template <class S>
   LandmarkTerms<S> terms() const {
-    return {int(pair_start.size(0)) - 1, int(pair_bone.size(0)), int(packed.size(0)), int(packed.size(1)),
-            packed.data<const S>(), moment_row.data<const int32_t>(), pair_bone.data<const int32_t>(), pair_mass.data<const S>(), pair_start.data<const int32_t>()};
+    return {int(pair_start.size(0)) - 1,
+            int(pair_bone.size(0)),
+            int(packed.size(0)),
+            int(packed.size(1)),
+            packed.data<const S>(),
+            moment_row.data<const int32_t>(),
+            pair_bone.data<const int32_t>(),
+            pair_mass.data<const S>(),
+            pair_start.data<const int32_t>()};
   }
   int64_t landmarks() const { return pair_start.size(0) - 1; }
 

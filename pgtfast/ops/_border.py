@@ -87,7 +87,11 @@ def _autograd_kernel(name: str, overload: torch._ops.OpOverload, setup_context, 
         setup_context(ctx, inputs, output)
         return output
 
-    function = type(f"{name}_autograd", (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+    function: Any = type(
+        f"{name}_autograd",
+        (torch.autograd.Function,),
+        {"forward": staticmethod(forward), "backward": staticmethod(backward)},
+    )
 
     def autograd(*inputs):
         if torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in inputs):

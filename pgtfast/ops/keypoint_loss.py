@@ -91,7 +91,9 @@ def keypoint_loss(
         ),
     )
     pose, betas, transl, *target = flat
-    wants_grad = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (pose, betas, transl, latent))
+    wants_grad = torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in (pose, betas, transl, latent)
+    )
     sums, count = _loss(pose, betas, transl, *terms_tensors(terms), *target, *options, wants_grad)[:2]
     if reduction == "mean":
         data, latent_term, betas_term = sums.sum(0).unbind()

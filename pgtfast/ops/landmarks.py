@@ -38,12 +38,23 @@ def landmarks(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: 
 
 def terms_tensors(terms: LandmarkTerms) -> tuple[Tensor, ...]:
     """The tensors of the terms in the order of the op schemas."""
-    return (terms.parents, terms.offsets, terms.packed, terms.moment_row, terms.pair_bone, terms.pair_mass, terms.pair_start)
+    return (
+        terms.parents,
+        terms.offsets,
+        terms.packed,
+        terms.moment_row,
+        terms.pair_bone,
+        terms.pair_mass,
+        terms.pair_start,
+    )
 
 
 def _kernel(pose, betas, transl, parents, offsets, packed, moment_row, pair_bone, pair_mass, pair_start):
     points = pose.new_empty(pose.shape[0], pair_start.shape[0] - 1, 3)
-    call("landmarks", (pose, betas, transl, parents, offsets, packed, moment_row, pair_bone, pair_mass, pair_start, points))
+    call(
+        "landmarks",
+        (pose, betas, transl, parents, offsets, packed, moment_row, pair_bone, pair_mass, pair_start, points),
+    )
     return points
 
 
@@ -58,7 +69,9 @@ def empty_grads(pose: Tensor, betas: Tensor | None, transl: Tensor | None) -> tu
     return pose.new_empty(pose.shape), shape, place
 
 
-def wanted_grads(grads: tuple[Tensor, Tensor, Tensor], betas: Tensor | None, transl: Tensor | None) -> tuple[Tensor | None, ...]:
+def wanted_grads(
+    grads: tuple[Tensor, Tensor, Tensor], betas: Tensor | None, transl: Tensor | None
+) -> tuple[Tensor | None, ...]:
     """`grads` with None in place of those whose input is absent."""
     return grads[0], None if betas is None else grads[1], None if transl is None else grads[2]
 

@@ -9,9 +9,7 @@ from pgtfast.reference.terms import DecoderTerms
 from ._border import call, define
 from ._checks import check_floating, check_tail
 
-SCHEMA = (
-    "Tensor latent, Tensor packed1, Tensor b1, Tensor packed2, Tensor b2, Tensor packed3, Tensor b3, float slope"
-)
+SCHEMA = "Tensor latent, Tensor packed1, Tensor b1, Tensor packed2, Tensor b2, Tensor packed3, Tensor b3, float slope"
 
 
 def vposer_decode(latent: Tensor, terms: DecoderTerms) -> Tensor:
