@@ -97,6 +97,7 @@ cuda: $(TEST_VENV)/.torch
 	PATH=$(abspath $(TEST_VENV))/bin:$$PATH cmake -S . -B build/cuda -G Ninja -DSKBUILD_PROJECT_VERSION=0 -DPGTFAST_CUDA=ON -DPGTFAST_WERROR=ON \
 	  -DPython_EXECUTABLE=$(abspath $(TEST_VENV))/bin/python -Dpybind11_DIR=$$($(TEST_VENV)/bin/python -m pybind11 --cmakedir)
 	PATH=$(abspath $(TEST_VENV))/bin:$$PATH cmake --build build/cuda
+	$(TEST_VENV)/bin/python tools/check_isa_symbols.py build/cuda
 	cd build/cuda && $(abspath $(TEST_VENV))/bin/python -c "import _core; i = _core.build_info(); \
 	  print('CUDA kernels compiled by', i['cuda_compiler'], 'for', i['cuda_architectures']); assert i['cuda']"
 
