@@ -1,4 +1,4 @@
-// Splits work over threads that live for one call: no pool, no global state, safe after fork.
+// Splits work over the threads of the process. Safe after fork, and when several threads call at once.
 #pragma once
 
 #include <stdint.h>
@@ -10,12 +10,12 @@ using Work = void (*)(void* context, int worker, int64_t first, int64_t last);
 // Calls work for at most `threads` contiguous parts of [0, items); the calling thread takes the first.
 void run_parallel(int64_t items, int threads, Work work, void* context);
 
-// At most as many threads as have `grain` units of work each: starting one costs 40 to 90 microseconds, more where its core was asleep.
+// At most as many threads as have `grain` units of work each: handing work over costs a few microseconds, some 50 where the other core sleeps.
 inline int useful_threads(int threads, int64_t units, int64_t grain) {
   const int64_t useful = 1 + units / grain;
   return threads < useful ? threads : int(useful);
 }
-constexpr int64_t kFlopGrain = 10'000'000;  // flops that keep a core busy for as long as it takes to start a thread
+constexpr int64_t kFlopGrain = 4'000'000;  // flops that keep a core busy for some 40 microseconds
 
 // run_parallel for a callable (worker, first, last).
 template <class F>
