@@ -1,6 +1,7 @@
 #include "../kernels/keypoint_loss.h"
 #include "bindings.h"
 #include "body_arrays.h"
+#include "launch.h"
 
 namespace pgt {
 
@@ -32,24 +33,19 @@ void run(py::handle pose, py::handle betas, py::handle transl, py::handle parent
     return KeypointTarget<S>{f.data<const S>(),  c.data<const S>(), kp.data<const S>(), w.data<const S>(),
                              CameraModel(model), Penalty(penalty),  Norm(norm),         sigma};
   };
-  if (body.pose.cuda()) {
-#if PGTFAST_CUDA
-    f.check(body.pose, DType::float32, {-1, 2});
-    py::gil_scoped_release release;
-    return check_cuda(op, keypoint_loss_cuda(body.input<float>(), terms.terms<float>(), target(float{}), z.data<const float>(), latents, l.data<float>(),
-                                             n.data<float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(body.pose, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, keypoint_loss(body.input<S>(), terms.terms<S>(), target(scalar), z.data<const S>(), latents, l.data<S>(), n.data<S>(), grads.grad<S>(),
-                                       launch.threads))
-  });
+  launch(
+      op, body.pose,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, keypoint_loss(body.input<S>(), terms.terms<S>(), target(s), z.data<const S>(), latents, l.data<S>(), n.data<S>(), grads.grad<S>(),
+                                        how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return keypoint_loss_cuda(body.input<S>(), terms.terms<S>(), target(s), z.data<const S>(), latents, l.data<S>(), n.data<S>(), grads.grad<S>(),
+                                  as_stream(stream));
+      });
 }
 
 void run_backward(py::handle grad_loss, py::handle pose, py::handle betas_data, py::handle transl, py::handle betas, py::handle latent, py::handle grad_pose,
@@ -84,23 +80,17 @@ void run_backward(py::handle grad_loss, py::handle pose, py::handle betas_data, 
                                 b.data<const S>(),
                                 z.data<const S>()};
   };
-  if (p.cuda()) {
-#if PGTFAST_CUDA
-    p.check(p, DType::float32, {-1, -1, -1});
-    py::gil_scoped_release release;
-    return check_cuda(op, keypoint_loss_backward_cuda(cotangent(float{}), {gp.data<float>(), gb.data<float>(), gt.data<float>()}, gz.data<float>(),
-                                                      reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(p, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, keypoint_loss_backward(cotangent(scalar), {gp.data<S>(), gb.data<S>(), gt.data<S>()}, gz.data<S>()))
-  });
+  launch(
+      op, p,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, keypoint_loss_backward(cotangent(s), {gp.data<S>(), gb.data<S>(), gt.data<S>()}, gz.data<S>()))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return keypoint_loss_backward_cuda(cotangent(s), {gp.data<S>(), gb.data<S>(), gt.data<S>()}, gz.data<S>(), as_stream(stream));
+      });
 }
 
 }  // namespace

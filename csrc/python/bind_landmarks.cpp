@@ -1,6 +1,7 @@
 #include "../kernels/landmarks.h"
 #include "bindings.h"
 #include "body_arrays.h"
+#include "launch.h"
 
 namespace pgt {
 
@@ -13,22 +14,17 @@ void run(py::handle pose, py::handle betas, py::handle transl, py::handle parent
   LandmarkArrays terms(op, body, packed, moment_row, pair_bone, pair_mass, pair_start);
   Array out(op, "points", points);
   out.required().check(body.pose, body.pose.dtype(), {body.pose.size(0), terms.landmarks(), 3});
-  if (body.pose.cuda()) {
-#if PGTFAST_CUDA
-    out.check(body.pose, DType::float32, {-1, -1, 3});
-    py::gil_scoped_release release;
-    return check_cuda(op, landmarks_cuda(body.input<float>(), terms.terms<float>(), out.data<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(body.pose, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, landmarks(body.input<S>(), terms.terms<S>(), out.data<S>(), launch.threads))
-  });
+  launch(
+      op, body.pose,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, landmarks(body.input<S>(), terms.terms<S>(), out.data<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return landmarks_cuda(body.input<S>(), terms.terms<S>(), out.data<S>(), as_stream(stream));
+      });
 }
 
 void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle moment_row,
@@ -40,23 +36,17 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
   GradArrays grads(op, body, grad_pose, grad_betas, grad_transl);
   Array g(op, "grad_points", grad_points);
   g.required().check(body.pose, body.pose.dtype(), {body.pose.size(0), terms.landmarks(), 3});
-  if (body.pose.cuda()) {
-#if PGTFAST_CUDA
-    g.check(body.pose, DType::float32, {-1, -1, 3});
-    py::gil_scoped_release release;
-    return check_cuda(
-        op, landmarks_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(body.pose, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, landmarks_backward(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), launch.threads))
-  });
+  launch(
+      op, body.pose,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, landmarks_backward(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return landmarks_backward_cuda(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), as_stream(stream));
+      });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "../kernels/vertices.h"
 #include "bindings.h"
 #include "body_arrays.h"
+#include "launch.h"
 
 namespace pgt {
 
@@ -41,22 +42,17 @@ void run(py::handle pose, py::handle betas, py::handle transl, py::handle parent
   SkinArrays terms(op, body, packed, skin_bone, skin_weight);
   Array o(op, "out", out);
   o.required().check(body.pose, body.pose.dtype(), {body.pose.size(0), terms.bone.size(0), 3});
-  if (body.pose.cuda()) {
-#if PGTFAST_CUDA
-    o.check(body.pose, DType::float32, {-1, -1, 3});
-    py::gil_scoped_release release;
-    return check_cuda(op, vertices_cuda(body.input<float>(), terms.terms<float>(), o.data<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(body.pose, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, vertices(body.input<S>(), terms.terms<S>(), o.data<S>(), launch.threads))
-  });
+  launch(
+      op, body.pose,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, vertices(body.input<S>(), terms.terms<S>(), o.data<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return vertices_cuda(body.input<S>(), terms.terms<S>(), o.data<S>(), as_stream(stream));
+      });
 }
 
 void run_backward(py::handle pose, py::handle betas, py::handle transl, py::handle parents, py::handle offsets, py::handle packed, py::handle skin_bone,
@@ -68,23 +64,17 @@ void run_backward(py::handle pose, py::handle betas, py::handle transl, py::hand
   GradArrays grads(op, body, grad_pose, grad_betas, grad_transl);
   Array g(op, "grad_out", grad_out);
   g.required().check(body.pose, body.pose.dtype(), {body.pose.size(0), terms.bone.size(0), 3});
-  if (body.pose.cuda()) {
-#if PGTFAST_CUDA
-    g.check(body.pose, DType::float32, {-1, -1, 3});
-    py::gil_scoped_release release;
-    return check_cuda(
-        op, vertices_backward_cuda(body.input<float>(), terms.terms<float>(), g.data<const float>(), grads.grad<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(body.pose, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, vertices_backward(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), launch.threads))
-  });
+  launch(
+      op, body.pose,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, vertices_backward(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return vertices_backward_cuda(body.input<S>(), terms.terms<S>(), g.data<const S>(), grads.grad<S>(), as_stream(stream));
+      });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "../kernels/vposer_decode.h"
 #include "array.h"
 #include "bindings.h"
+#include "launch.h"
 
 namespace pgt {
 
@@ -51,22 +52,17 @@ void run(py::handle latent, py::handle packed1, py::handle b1, py::handle packed
   DecoderArrays terms(op, z, packed1, b1, packed2, b2, packed3, b3);
   Array out(op, "matrices", matrices);
   out.required().check(z, z.dtype(), {z.size(0), terms.rotations(), 9});
-  if (z.cuda()) {
-#if PGTFAST_CUDA
-    out.check(z, DType::float32, {-1, -1, 9});
-    py::gil_scoped_release release;
-    return check_cuda(op, vposer_decode_cuda(z.size(0), z.data<const float>(), terms.terms<float>(slope), out.data<float>(), reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(z, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, vposer_decode(z.size(0), z.data<const S>(), terms.terms<S>(slope), out.data<S>(), launch.threads))
-  });
+  launch(
+      op, z,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, vposer_decode(z.size(0), z.data<const S>(), terms.terms<S>(slope), out.data<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return vposer_decode_cuda(z.size(0), z.data<const S>(), terms.terms<S>(slope), out.data<S>(), as_stream(stream));
+      });
 }
 
 void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::handle packed2, py::handle b2, py::handle packed3, py::handle b3,
@@ -77,23 +73,17 @@ void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::hand
   Array g(op, "grad_matrices", grad_matrices), out(op, "grad_latent", grad_latent);
   g.required().check(z, z.dtype(), {z.size(0), terms.rotations(), 9});
   out.required().check(z, z.dtype(), {z.size(0), z.size(1)});
-  if (z.cuda()) {
-#if PGTFAST_CUDA
-    g.check(z, DType::float32, {-1, -1, 9});
-    py::gil_scoped_release release;
-    return check_cuda(op, vposer_decode_backward_cuda(z.size(0), z.data<const float>(), terms.terms<float>(slope), g.data<const float>(), out.data<float>(),
-                                                      reinterpret_cast<void*>(stream)));
-#else
-    (void)stream;
-    no_cuda(op);
-#endif
-  }
-  by_scalar(z, op, [&](auto scalar) {
-    using S = decltype(scalar);
-    py::gil_scoped_release release;
-    CpuLaunch launch{threads, Isa(isa)};
-    PGT_DISPATCH(launch, vposer_decode_backward(z.size(0), z.data<const S>(), terms.terms<S>(slope), g.data<const S>(), out.data<S>(), launch.threads))
-  });
+  launch(
+      op, z,
+      [&](auto s) {
+        using S = decltype(s);
+        const CpuLaunch how{threads, Isa(isa)};
+        PGT_DISPATCH(how, vposer_decode_backward(z.size(0), z.data<const S>(), terms.terms<S>(slope), g.data<const S>(), out.data<S>(), how.threads))
+      },
+      [&](auto s) {
+        using S = decltype(s);
+        return vposer_decode_backward_cuda(z.size(0), z.data<const S>(), terms.terms<S>(slope), g.data<const S>(), out.data<S>(), as_stream(stream));
+      });
 }
 
 }  // namespace
