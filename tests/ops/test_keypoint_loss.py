@@ -60,7 +60,8 @@ class TestKeypointLoss(SlowOpTests):
             "center": uniform(2, low=90, high=110),
             "keypoints": uniform(17, 2, low=0, high=200),
         }
-        if arguments.get("transl") is not None:  # no landmark near the camera's plane, where projecting magnifies rounding
+        # no landmark near the camera's plane, where projecting magnifies rounding
+        if arguments.get("transl") is not None:
             arguments["transl"] = arguments["transl"] + torch.tensor([0.0, 0.0, 15.0])
         if weighted:
             arguments["weights"] = uniform(17) * (uniform(17) > 0.3)
