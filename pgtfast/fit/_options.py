@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+
+from .._options import count, number
 
 METHODS = ("smplify",)
 SOLVERS = ("adam",)
@@ -11,27 +12,6 @@ EXPORTS = ("neuralannot",)
 
 DESCRIPTION = """Fits a body to each annotated person of a COCO keypoints file. RUN gets annotations/*.parquet (one row a person, skipped people
 with their reason), run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run."""
-
-
-def number(low: float, high: float, unit: str, kind: Callable = float) -> Callable[[str], float]:
-    """An argparse type: a number from `low` to `high`."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            noun = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"wanted {noun} of {unit} from {low:g} to {high:g}, got {text!r}")
-        return value
-
-    return parse
-
-
-def count(low: int, unit: str) -> Callable[[str], float]:
-    """An argparse type: a whole number."""
-    return number(low, 2**31 - 1, unit, int)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

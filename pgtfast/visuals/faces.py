@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyvista
-from vtkmodules.vtkCommonCore import vtkLogger
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkLogger, vtkPoints, vtkUnsignedCharArray
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
 from .render import _set_camera
 
@@ -28,6 +31,19 @@ class FaceRenderer:
         self._plotter = pyvista.Plotter(off_screen=True, window_size=window, lighting="none")
         self._plotter.render_window.SetMultiSamples(0)  # type: ignore[union-attr]  # None only once closed
         self._plotter.background_color = pyvista.Color("black")
+        # a mesh that is filled anew: PyVista's own adding and taking away costs as much as the drawing
+        self._mesh = vtkPolyData()
+        mapper = vtkPolyDataMapper()
+        mapper.SetInputData(self._mesh)
+        mapper.SetScalarModeToUseCellData()
+        mapper.SetColorModeToDirectScalars()
+        mapper.SetStatic(True)
+        actor = vtkActor()
+        actor.SetMapper(mapper)
+        actor.GetProperty().SetLighting(False)
+        self._plotter.renderer.AddActor(actor)
+        self._plotter.render()  # PyVista's first drawing sets the window up
+        self._pixels = vtkUnsignedCharArray()
 
     def render(
         self,
@@ -49,25 +65,24 @@ class FaceRenderer:
             (height * supersample, width * supersample) int32: row of `faces`, -1 where nothing is seen.
         """
         number = np.arange(1, len(faces) + 1, dtype=np.uint32)
-        points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
-        mesh = pyvista.PolyData.from_regular_faces(points, corners)  # type: ignore[arg-type]  # PyVista's ints are Python's
-        mesh.cell_data["number"] = np.stack([number & 255, number >> 8 & 255, number >> 16], 1).astype(np.uint8)
-        self._plotter.add_mesh(
-            mesh,
-            name="people",
-            scalars="number",
-            rgb=True,
-            lighting=False,
-            copy_mesh=False,
-            reset_camera=False,
-            render=False,
-        )
+        colors = np.stack([number & 255, number >> 8 & 255, number >> 16], 1).astype(np.uint8)
+        points, corners = vtkPoints(), vtkCellArray()
+        points.SetData(numpy_to_vtk(np.ascontiguousarray(vertices, np.float32), deep=True))
+        indices = np.ascontiguousarray(faces, np.int64).ravel()
+        corners.SetData(3, numpy_to_vtkIdTypeArray(indices, deep=True))
+        self._mesh.SetPoints(points)
+        self._mesh.SetPolys(corners)
+        self._mesh.GetCellData().SetScalars(numpy_to_vtk(colors, deep=True))
         _set_camera(
             self._plotter.camera, list(focal), list(center), self.size, max(float(np.max(vertices[:, 2])) * 1.1, 1.0)
         )
-        self._plotter.render()
-        picture = np.asarray(self._plotter.screenshot(return_img=True)).astype(np.int32)
-        return picture[..., 0] + (picture[..., 1] << 8) + (picture[..., 2] << 16) - 1
+        window = self._plotter.render_window
+        window.Render()  # type: ignore[union-attr]  # None only once closed
+        width, height = (n * self.supersample for n in self.size)
+        window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)  # type: ignore[union-attr]
+        # rows from the bottom up, as OpenGL has them; red is the lowest byte
+        picture = vtk_to_numpy(self._pixels).view("<u4").reshape(height, width)[::-1]
+        return (picture & 0xFFFFFF).astype(np.int32) - 1
 
     def close(self) -> None:
         """Free the window."""

@@ -19,8 +19,8 @@ def render_overlay(
     vertices: np.ndarray,
     faces: np.ndarray,
     *,
-    focal: Sequence[float],
-    center: Sequence[float],
+    focal: Sequence[float] | Sequence[Sequence[float]],
+    center: Sequence[float] | Sequence[Sequence[float]],
     keypoints: np.ndarray | None = None,
     skeleton: str = "coco17",
     captions: Sequence[str] = (),
@@ -32,8 +32,8 @@ def render_overlay(
         photo: (H, W, 3) uint8 RGB.
         vertices: (P, V, 3) metres, camera frame.
         faces: (F, 3).
-        focal: fx, fy in pixels of the photo.
-        center: cx, cy in pixels of the photo.
+        focal: fx, fy in pixels of the photo, of all people or (P, 2) of each.
+        center: cx, cy in pixels of the photo, of all people or (P, 2) of each.
         keypoints: (P, K, 3) pixels and confidence, drawn where the confidence is above 0; or None.
         skeleton: names the keypoints' order.
         captions: one line a person, written below in the person's colour.
@@ -43,7 +43,8 @@ def render_overlay(
         (H', W', 3) uint8 RGB.
     """
     height, width = photo.shape[:2]
-    people = render_meshes(vertices, faces, focal=focal, center=center, size=(width, height))
+    placed, (fx, fy), (cx, cy) = _one_camera(np.asarray(vertices, np.float64), np.array(focal), np.array(center))
+    people = render_meshes(placed, faces, focal=(fx, fy), center=(cx, cy), size=(width, height))
     blended = _over(people, photo, opacity)
     side = side_view(vertices, faces, size=(max(width // 2, 200), height))
     left = photo
@@ -51,6 +52,15 @@ def render_overlay(
         left = draw_keypoints(photo, keypoints, skeleton)
         blended = draw_keypoints(blended, keypoints, skeleton, lines=False)
     return _captioned(np.concatenate((left, blended, side), 1), captions)
+
+
+def _one_camera(vertices: np.ndarray, focal: np.ndarray, center: np.ndarray):
+    """Bodies that cameras of their own see (P, 2), moved so that the first one's camera sees each at the same pixels; who looks smaller is farther."""
+    if focal.ndim == 1 or not len(focal):
+        return vertices, focal.ravel()[:2], center.ravel()[:2]
+    depth = vertices[..., 2:] * (focal[0, 0] / focal[:, None, :1])
+    pixels = vertices[..., :2] / vertices[..., 2:] * focal[:, None] + center[:, None]
+    return np.concatenate(((pixels - center[0]) / focal[0] * depth, depth), -1), focal[0], center[0]
 
 
 def side_view(vertices: np.ndarray, faces: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from .. import ops
 from ..body import BodyModel
 from ..formats import read_records
-from ..visuals import contact_sheet, render_overlay
+from .overlay import render_overlay
+from .sheet import contact_sheet
 
 COLUMNS = (
     "image_path", "image_width", "image_height", "annotation_id", "global_orient", "body_pose", "betas", "transl", "focal", "center",
@@ -19,11 +21,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def draw(run: Path, images: Path, body: BodyModel, count: int) -> list[str]:
+def draw_run(run: Path, images: Path, body: BodyModel, count: int) -> None:
     """Draw up to `count` images, spread evenly over those that have a body and a photo, into RUN/overlays, and RUN/contact_sheet.jpg.
 
-    Returns:
-        One line for each image that could not be drawn.
+    Images that cannot be drawn are said on stderr, one line each.
     """
     table = read_records(run, columns=COLUMNS)
     by_image: dict[str, list[dict]] = {}
@@ -52,7 +53,10 @@ def draw(run: Path, images: Path, body: BodyModel, count: int) -> list[str]:
     if pictures:
         Image.fromarray(contact_sheet(pictures)).save(run / "contact_sheet.jpg", quality=85)
         print(f"{folder}: {len(pictures)} pictures; {run / 'contact_sheet.jpg'}")
-    return problems
+    for line in problems[:10]:
+        print(f"no overlay: {line}", file=sys.stderr)
+    if len(problems) > 10:
+        print(f"no overlay for {len(problems) - 10} more images", file=sys.stderr)
 
 
 def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
@@ -68,11 +72,18 @@ def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
     )
     joints = ops.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
     vertices = ops.vertices(joints, betas[:, : body.num_betas], transl, body.terms).numpy()
-    captions = [
-        f"{row['annotation_id']}: quality {row['quality']:.2f}, {row['reprojection_px']:.1f} px ({100 * row['reprojection_rel']:.1f} %), {row['transl'][2]:.1f} m"
-        for row in rows
-    ]
+    points = [row["landmarks_2d"] for row in rows]
+    joints_2d = len(next((p for p in points if p is not None), ())) or 1
+    keypoints = np.array([np.zeros((joints_2d, 3)) if p is None else p for p in points])
     return render_overlay(
-        photo, vertices, body.faces, focal=rows[0]["focal"], center=rows[0]["center"], captions=captions,
-        keypoints=np.array([row["landmarks_2d"] for row in rows]), skeleton=rows[0]["landmark_set"],
+        photo, vertices, body.faces, focal=[row["focal"] for row in rows], center=[row["center"] for row in rows],
+        captions=[_caption(row) for row in rows], keypoints=keypoints, skeleton=rows[0]["landmark_set"],
     )  # fmt: skip
+
+
+def _caption(row: dict) -> str:
+    quality = "" if row["quality"] is None else f" quality {row['quality']:.2f},"
+    error = "no keypoints"
+    if row["reprojection_px"] is not None:
+        error = f"{row['reprojection_px']:.1f} px ({100 * row['reprojection_rel']:.1f} %)"
+    return f"{row['annotation_id']}:{quality} {error}, {row['transl'][2]:.1f} m"

@@ -1,0 +1,108 @@
+"""What every run over many people does at its ends: who is left, what it came to, what is exported."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections import Counter
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .neuralannot import write_neuralannot
+from .store import Store, read_records
+
+if TYPE_CHECKING:
+    from ..data import People
+
+
+def people_keys(people: People) -> list[tuple]:
+    """(dataset, image_path, annotation_id) of each, as the store has them."""
+    return [
+        (people.dataset, path, int(number))
+        for path, number in zip(people.image_path, people.annotation_id, strict=True)
+    ]
+
+
+def left_over(people: People, store: Store) -> np.ndarray:
+    """(N,) bool: the people that the store has no row of yet."""
+    done = store.keys()
+    return np.array([key not in done for key in people_keys(people)], bool)
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hash of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def finish_run(
+    store: Store, *, read: int, done: int, seconds: float, device: str, threads: int, verb: str, torch: str
+) -> None:
+    """Write in run.json what the run came to, and say it.
+
+    Args:
+        store: with all its parts.
+        read: people of the input.
+        done: people that this process made bodies for.
+        seconds: that it took.
+        device: that it ran on.
+        threads: of the CPU.
+        verb: what was done to them, "fitted".
+        torch: its version.
+    """
+    table = read_records(store.folder, columns=("valid", "reason", "reprojection_px", "reprojection_rel"))
+    valid = np.array(table["valid"].to_pylist(), bool)
+    skipped = Counter(reason.partition(":")[0] for reason in table["reason"].to_pylist() if reason is not None)
+    errors = {
+        name: [v for v in table[name].to_pylist() if v is not None] for name in ("reprojection_px", "reprojection_rel")
+    }
+    means = {name: float(np.mean(values)) if values else None for name, values in errors.items()}
+    rate = done / max(seconds, 1e-9)
+    store.write_run(
+        finished=True,
+        finished_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        versions={
+            "pgtfast": version("pgtfast"),
+            "torch": torch,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        device=device,
+        threads=threads,
+        counts={
+            "read": read,
+            "written": len(valid),
+            "valid": int(valid.sum()),
+            "skipped": dict(sorted(skipped.items())),
+        },
+        rates={"people": done, "seconds": round(seconds, 3), "people_per_second": round(rate, 2)},
+        mean=means,
+    )
+    print(
+        f"{store.folder}: {len(valid)} people, {int(valid.sum())} with a body; {verb} {done} in {seconds:.1f} s ({rate:.1f} people/s)"
+    )
+    pixels, share = means["reprojection_px"], means["reprojection_rel"]
+    if pixels is not None and share is not None:
+        print(f"mean keypoint error {pixels:.2f} px, {100 * share:.2f} % of the box")
+    for code, number in sorted(skipped.items()):
+        print(f"skipped {number}: {code}")
+
+
+def export_neuralannot(store: Store, body_kind: str) -> None:
+    """Write the valid people of a run as RUN/export/<dataset>_<BODY>_NeuralAnnot.json."""
+    folder = store.folder / "export"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{store.config['dataset']}_{body_kind.upper()}_NeuralAnnot.json"
+    written = write_neuralannot(path, read_records(store.folder))
+    print(f"{path}: {written} people")
+    if body_kind != "smpl":
+        print(
+            f"{path}: parameters of the {body_kind!r} body; its shape is not SMPL's, so SMPL's mesh will not fit the photos as well"
+        )
