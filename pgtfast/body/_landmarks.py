@@ -80,12 +80,14 @@ def regressor_of(arrays: BodyArrays, spec: Any, names: Sequence[str] | None = No
 
     Args:
         arrays: the body.
-        spec: a set's name; a path to a (K, V) regressor (.npy, .npz, .pkl); a (K, V) array, tensor or scipy sparse matrix;
-            a mapping name -> vertex; a sequence of vertices.
+        spec: a set's name, or several, which are put one after the other; a path to a (K, V) regressor (.npy, .npz, .pkl); a (K, V)
+            array, tensor or scipy sparse matrix; a mapping name -> vertex; a sequence of vertices.
         names: K landmark names in place of the default ones.
     """
     if isinstance(spec, (str, Path)):
         made = _by_name(arrays, spec)
+    elif isinstance(spec, (tuple, list)) and spec and all(isinstance(one, str) for one in spec):
+        made = _joined(arrays, spec)
     elif isinstance(spec, Regressor):
         made = spec
     elif isinstance(spec, Mapping):
@@ -99,6 +101,17 @@ def regressor_of(arrays: BodyArrays, spec: Any, names: Sequence[str] | None = No
     return replace(made, names=tuple(names))
 
 
+def _joined(arrays: BodyArrays, sets: Sequence[str]) -> Regressor:
+    parts = [_by_name(arrays, name) for name in sets]
+    starts = np.cumsum([0, *(len(part) for part in parts)])
+    return Regressor(
+        tuple(f"{name}/{joint}" for name, part in zip(sets, parts, strict=True) for joint in part.names),
+        np.concatenate([part.rows + start for part, start in zip(parts, starts, strict=False)]),
+        np.concatenate([part.cols for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+
+
 def known_sets(arrays: BodyArrays) -> tuple[str, ...]:
     """Names that `body.landmarks` knows on this body."""
     own = list(arrays.regressors)
@@ -106,6 +119,7 @@ def known_sets(arrays: BodyArrays) -> tuple[str, ...]:
         more = [name for name in _sets.SMPL_SETS if arrays.kind == "smpl" or name not in ("smpl24", "smplx45")]
     else:
         more = ["smpl24"] if len(arrays.parents) == 24 else []
+        more += ["p2p25"] if more and "coco17_feet" in own else []
     return tuple(dict.fromkeys(own + more))
 
 
@@ -114,7 +128,7 @@ def _by_name(arrays: BodyArrays, spec: str | Path) -> Regressor:
     if name in arrays.regressors:
         return arrays.regressors[name]
     if name in known_sets(arrays):
-        return _sets.smpl_set(arrays, name)
+        return _sets.free_p2p25(arrays) if arrays.kind == "free" and name == "p2p25" else _sets.smpl_set(arrays, name)
     path = Path(spec)
     if path.suffix in _FILES:
         return _by_file(arrays, path)

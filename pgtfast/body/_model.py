@@ -156,7 +156,7 @@ class BodyModel:
         """Plans a landmark set: afterwards it costs no mesh.
 
         Args:
-            spec: name of a set (`landmark_sets`); path of a (K, V) regressor (.npy, .npz, .pkl); a (K, V) array, tensor or
+            spec: name of a set (`landmark_sets`), or a tuple of names, whose sets are joined ("set/joint"); path of a (K, V) regressor (.npy, .npz, .pkl); a (K, V) array, tensor or
                 scipy sparse matrix; a mapping name -> vertex; a sequence of vertices.
             names: K names in place of the default ones.
         """

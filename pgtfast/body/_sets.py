@@ -69,6 +69,25 @@ def smplx45(arrays: BodyArrays) -> Regressor:
     )
 
 
+def free_p2p25(arrays: BodyArrays) -> Regressor:
+    """Pose2Pose's 25 joints of the free body: kinematic joints, and its own landmarks of face and feet."""
+    surface = arrays.regressors["coco17_feet"]
+    place = {skeletons.joint_key(joint): at for at, joint in enumerate(surface.names)}
+    joints = skeletons.get("p2p25").joints
+    rows, cols, values = [], [], []
+    for at, joint in enumerate(joints):
+        key = skeletons.joint_key(joint)
+        if key in _JOINT_OF:
+            col, value = np.array([len(arrays.weights) + _JOINT_OF[key]]), np.ones(1)
+        else:
+            mine = surface.rows == place[key]
+            col, value = surface.cols[mine], surface.values[mine]
+        rows.append(np.full(len(col), at))
+        cols.append(col)
+        values.append(value)
+    return Regressor(joints, np.concatenate(rows), np.concatenate(cols), np.concatenate(values))
+
+
 def smpl_set(arrays: BodyArrays, name: str) -> Regressor:
     """One of SMPL_SETS for a body on the official mesh."""
     if name == "smpl24":

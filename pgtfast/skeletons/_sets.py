@@ -42,6 +42,7 @@ _MPI = (
     "Head_top Neck R_Shoulder R_Elbow R_Wrist L_Shoulder L_Elbow L_Wrist R_Hip R_Knee R_Ankle L_Hip L_Knee L_Ankle "
     "Pelvis Torso Head"
 )
+_MUCO_LINES = "L_Wrist-L_Hand R_Wrist-R_Hand L_Ankle-L_Toe R_Ankle-R_Toe"
 _TRUNK_LINES = (
     f"Pelvis-Torso-Neck-Head-Head_top Pelvis-L_Hip Pelvis-R_Hip Neck-L_Shoulder Neck-R_Shoulder {_LIMB_LINES}"  #
 )
@@ -81,6 +82,11 @@ _SETS = {
         _make("coco17", _COCO, _COCO_LINES),
         _make("coco17_feet", f"{_COCO} {_FEET}", f"{_COCO_LINES} {_FOOT_LINES}"),
         _make(
+            "coco_wholebody31",
+            f"{_COCO} {_FEET} {_knuckles('L')} {_knuckles('R')}",
+            f"{_COCO_LINES} {_FOOT_LINES} {_HAND_LINES}",
+        ),
+        _make(
             "h36m17",
             "Pelvis R_Hip R_Knee R_Ankle L_Hip L_Knee L_Ankle Torso Neck Head Head_top L_Shoulder L_Elbow L_Wrist "
             "R_Shoulder R_Elbow R_Wrist",
@@ -93,6 +99,15 @@ _SETS = {
         ),
         _make("mupots17", _MPI, _TRUNK_LINES),
         _make("mpi17", _MPI, _TRUNK_LINES),
+        _make("muco21", f"{_MPI} R_Hand L_Hand R_Toe L_Toe", f"{_TRUNK_LINES} {_MUCO_LINES}"),
+        # SPIN's "Jaw (H36M)" and "Head (H36M)" are Human3.6M's head and head top; its own head top is LSP's.
+        _make(
+            "spin24",
+            "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck Head_top "
+            "Pelvis Thorax Torso Jaw Head_H36M Nose L_Eye R_Eye L_Ear R_Ear",
+            f"Pelvis-L_Hip Pelvis-R_Hip Pelvis-Torso-Thorax-Neck-Jaw-Head_H36M-Head_top Jaw-Nose {_FACE_LINES} "
+            f"Thorax-L_Shoulder Thorax-R_Shoulder {_LIMB_LINES}",
+        ),
         _make(
             "mpii16",
             "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle Pelvis Thorax Neck Head_top R_Wrist R_Elbow R_Shoulder "
@@ -109,6 +124,13 @@ _SETS = {
             "Nose Neck R_Shoulder R_Elbow R_Wrist L_Shoulder L_Elbow L_Wrist Pelvis R_Hip R_Knee R_Ankle L_Hip L_Knee "
             f"L_Ankle R_Eye L_Eye R_Ear L_Ear {_FEET}",
             f"{_P2P_LINES} {_FOOT_LINES}",
+        ),
+        _make(
+            "insta25",
+            "R_Heel R_Knee R_Hip L_Hip L_Knee L_Heel R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck Head_top "
+            "Nose L_Eye R_Eye L_Ear R_Ear L_Big_toe R_Big_toe L_Small_toe R_Small_toe L_Ankle R_Ankle",
+            f"Nose-Neck-Head_top {_FACE_LINES} Neck-L_Shoulder-L_Hip Neck-R_Shoulder-R_Hip L_Hip-R_Hip {_LIMB_LINES} "
+            f"{_FOOT_LINES}",
         ),
         _make(
             "p2p33",

@@ -287,7 +287,7 @@ def test_the_free_body(name, implementation):
         assert spelled == list(skeletons.get(set_name).index)
         dense = torch.tensor(body.regressors[set_name].toarray(body.num_vertices)).float()
         assert torch.allclose(plan(**given), dense @ mesh, atol=2e-5)
-    for set_name in ("p2p33", "p2p25", "smplx45"):
+    for set_name in ("p2p33", "smplx45"):
         with pytest.raises(PgtfastError, match=f"landmark set '{set_name}' picks vertices of the official SMPL mesh"):
             body.landmarks(set_name)
     with pytest.raises(PgtfastError, match=r"regressor files are made for the vertices of the licensed bodies"):

@@ -8,7 +8,7 @@ import torch
 from pgtfast import skeletons
 
 COUNTS = {
-    "smpl24": 24, "smplx45": 45, "coco17": 17, "coco17_feet": 23, "h36m17": 17, "lsp14": 14, "mupots17": 17, "mpi17": 17,
+    "smpl24": 24, "smplx45": 45, "coco17": 17, "coco17_feet": 23, "coco_wholebody31": 31, "insta25": 25, "h36m17": 17, "lsp14": 14, "mupots17": 17, "mpi17": 17, "muco21": 21, "spin24": 24,
     "mpii16": 16, "crowdpose14": 14, "openpose25": 25, "p2p33": 33, "p2p25": 25,
 }  # fmt: skip
 FLIPS = {
@@ -17,6 +17,8 @@ FLIPS = {
     "smpl24": [(1, 2), (4, 5), (7, 8), (10, 11), (13, 14), (16, 17), (18, 19), (20, 21), (22, 23)],
     "h36m17": [(1, 4), (2, 5), (3, 6), (11, 14), (12, 15), (13, 16)],
     "mupots17": [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13)],
+    "muco21": [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (17, 18), (19, 20)],
+    "spin24": [(0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9), (20, 21), (22, 23)],
     "lsp14": [(0, 5), (1, 4), (2, 3), (8, 9), (7, 10), (6, 11)],
     "mpii16": [(0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)],
     "openpose25": [(2, 5), (3, 6), (4, 7), (9, 12), (10, 13), (11, 14), (15, 16), (17, 18), (19, 22), (20, 23), (21, 24)],
@@ -45,8 +47,8 @@ def test_a_set_is_sound(name):
     for _ in skeleton.joints:
         reached |= {b for a, b in skeleton.edges if a in reached} | {a for a, b in skeleton.edges if b in reached}
     missing = {skeleton.joints[at] for at in set(range(len(skeleton))) - reached}
-    assert not missing or name in ("coco17", "coco17_feet")
-    if name.startswith("coco17"):
+    assert not missing or name.startswith("coco")
+    if name.startswith("coco"):
         assert {skeleton.joints[at] for at in reached} == {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
 
 
