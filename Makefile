@@ -37,7 +37,7 @@ $(VENV)/.torch $(TEST_VENV)/.torch: %/.torch:
 
 # Editable, so that commands run inside this folder too find the compiled kernels.
 $(VENV)/.pgtfast: $(COMPILED) $(VENV)/.torch
-	$(VENV)/bin/pip install -qq $(BUILD_FLAGS) -e ".[annotate,report]"
+	$(VENV)/bin/pip install -qq $(BUILD_FLAGS) -e ".[annotate,report,train]"
 	@touch $@
 
 $(TEST_VENV)/.wheel: $(PACKAGED) $(TEST_VENV)/.torch

@@ -32,6 +32,23 @@ class People:
     """(N, K, 3) float64: x, y in pixels (centre of the first pixel at (0, 0)) and confidence in [0, 1]; all zero where not labelled."""
     reason: np.ndarray
     """(N,) object: None, or "code: detail" for a person who cannot be used."""
+    joints_3d: np.ndarray | None = None
+    """(N, K, 3) float32: metres, axes of the image's camera (x right, y down, z forward), NaN where unknown. Seen from the camera centre
+    where `focal` is finite; elsewhere only differences between joints of one person mean anything."""
+    focal: np.ndarray | None = None
+    """(N, 2) float64: pixels of the image, NaN where unknown."""
+    center: np.ndarray | None = None
+    """(N, 2) float64: principal point, pixels, NaN where unknown."""
+    body_model: str | None = None
+    """What `pose`, `betas` and `transl` are parameters of: "smpl", "smplx", "free"; None where the file has none."""
+    pose: np.ndarray | None = None
+    """(N, J * 3) float32: rotation vectors, radians, the root's in the camera frame; NaN where unknown."""
+    betas: np.ndarray | None = None
+    """(N, S) float32, NaN where unknown."""
+    transl: np.ndarray | None = None
+    """(N, 3) float32: metres, camera frame; NaN where unknown."""
+    gender: np.ndarray | None = None
+    """(N,) object: "neutral", "male" or "female": the file of the body model that `betas` belong to; None where unknown."""
 
     def __len__(self) -> int:
         return len(self.annotation_id)
@@ -44,6 +61,9 @@ class People:
 
     def __repr__(self) -> str:
         usable = sum(r is None for r in self.reason)
+        optional = ("joints_3d", "focal", "pose", "betas", "transl", "gender")
+        held = "".join(f", {name}" for name in optional if getattr(self, name) is not None)
         return (
-            f"People(dataset={self.dataset!r}, people={len(self)}, usable={usable}, keypoints={self.keypoints.shape})"
+            f"People(dataset={self.dataset!r}, people={len(self)}, usable={usable}, "
+            f"{self.landmark_set} {self.keypoints.shape}{held})"
         )

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data import read_coco_persons
+from pgtfast.data.coco import read_coco_persons, read_coco_wholebody
+from tests.data.writers2d import add_wholebody, coco_content, shared, write_json
 from tests.helpers.mutation import mutated
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
@@ -188,3 +189,67 @@ def test_mutated_real_file_reads_right_or_says_why(tmp_path, data):
             assert isinstance(people.image_path[row], str)
         else:
             assert not people.keypoints[row].any()
+
+
+def test_wholebody_of_the_real_sample():
+    path = shared("mmpose", "coco", "test_coco_wholebody.json")
+    people, body = read_coco_wholebody(path), read_coco_persons(path)
+    assert people.landmark_set == "coco_wholebody31"
+    np.testing.assert_array_equal(people.keypoints[:, :17], body.keypoints)
+    assert people.reason.tolist() == body.reason.tolist()
+    raw = json.loads(path.read_text())["annotations"]
+    for row, entry in enumerate(raw):
+        if people.reason[row] is not None:
+            assert not people.keypoints[row].any()
+            continue
+        for part, start, where in (
+            ("foot", 17, range(6)),
+            ("lefthand", 23, (5, 9, 13, 17)),
+            ("righthand", 27, (5, 9, 13, 17)),
+        ):
+            wanted = np.reshape(entry[f"{part}_kpts"], (-1, 3))[list(where)]
+            got = people.keypoints[row, start : start + len(wanted)]
+            known = (wanted[:, 2] > 0) & entry[f"{part}_valid"]
+            np.testing.assert_array_equal(got[:, 2] > 0, known)
+            np.testing.assert_array_equal(got[known, :2], wanted[known, :2])
+    feet = people.keypoints[people.keypoints[:, 17:23, 2].all(1)]
+    assert len(feet) >= 3
+    # Feet are nearer to the ankle of their side than to the head.
+    for ankle, toes in ((15, slice(17, 20)), (16, slice(20, 23))):
+        reach = np.linalg.norm(feet[:, toes, :2] - feet[:, ankle, None, :2], axis=-1).max(1)
+        assert (reach < 0.5 * np.linalg.norm(feet[:, 0, :2] - feet[:, ankle, :2], axis=-1)).all()
+
+
+def test_wholebody_parts_may_be_left_away(tmp_path):
+    path = write_json(tmp_path / "a.json", add_wholebody(coco_content("coco17")))
+    whole = read_coco_wholebody(path)
+    for name, count in (("coco17", 17), ("coco17_feet", 23)):
+        people = read_coco_wholebody(path, landmark_set=name)
+        assert people.landmark_set == name
+        np.testing.assert_array_equal(people.keypoints, whole.keypoints[:, :count])
+    with pytest.raises(PgtfastError, match="landmark_set: wanted one of coco17, coco17_feet, coco_wholebody31"):
+        read_coco_wholebody(path, landmark_set="p2p25")
+
+
+def test_wholebody_parts_that_are_not_valid_missing_or_damaged(tmp_path):
+    content = add_wholebody(coco_content("coco17", people=4))
+    first, second, third, fourth = content["annotations"]
+    first["lefthand_valid"] = False
+    del second["foot_kpts"]
+    third["righthand_kpts"] = third["righthand_kpts"][:60]
+    fourth["keypoints"] = [0] * 51
+    people = read_coco_wholebody(write_json(tmp_path / "a.json", content))
+    assert not people.keypoints[0, 23:27].any()
+    assert people.keypoints[0, 27:].all()
+    assert not people.keypoints[1, 17:23].any()
+    assert people.keypoints[1, 23:].all()
+    assert people.reason[2].startswith("bad-keypoints: righthand_kpts: wanted 63 numbers")
+    assert people.reason[3].startswith("no-keypoints")
+    assert not people.keypoints[2:].any()
+
+
+def test_body_only_file_is_no_wholebody(tmp_path):
+    path = write_json(tmp_path / "a.json", coco_content("coco17"))
+    assert len(read_coco_persons(path)) == 3
+    with pytest.raises(PgtfastError, match=r"a\.json: no annotation has any of foot_kpts.* read_coco_persons"):
+        read_coco_wholebody(path)

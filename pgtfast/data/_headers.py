@@ -1,0 +1,103 @@
+"""The size of a picture from its first bytes, and whether the file holds all of it."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import NamedTuple
+
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = frozenset(range(0xD0, 0xD8)) | {0x01}
+_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Header(NamedTuple):
+    """What the first bytes say."""
+
+    width: int
+    """Pixels, before any turning."""
+    height: int
+    orientation: int
+    """EXIF orientation 1 to 8; 5 and above swap width and height."""
+
+
+def read_header(data: bytes) -> Header:
+    """Read the size of an encoded picture.
+
+    Raises:
+        ValueError: "code: detail" where the file is empty, no picture, or ends too early.
+    """
+    if not data:
+        raise ValueError("empty: the file holds no byte")
+    if data[:2] == b"\xff\xd8":
+        return _jpeg(data)
+    if data[:8] == _PNG:
+        if len(data) < 33 or data[12:16] != b"IHDR":
+            raise ValueError("truncated: the PNG ends within its header")
+        if data.rfind(b"IEND") < 0:
+            raise ValueError("truncated: the PNG has no end mark")
+        width, height = struct.unpack(">II", data[16:24])
+        return Header(width, height, 1)
+    return _other(data)
+
+
+def _jpeg(data: bytes) -> Header:
+    at, end, size, orientation = 2, len(data), None, 1
+    while at + 4 <= end:
+        if data[at] != 0xFF:
+            raise ValueError(f"damaged: no JPEG marker at byte {at}")
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if marker in _ALONE:
+            at += 2
+            continue
+        if marker in (_SOS, _EOI):
+            break
+        length = data[at + 2] << 8 | data[at + 3]
+        if length < 2 or at + 2 + length > end:
+            break
+        if marker in _SOF and length >= 8:
+            height, width = data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]
+            size = width, height
+        elif marker == _APP1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            orientation = _orientation(data[at + 10 : at + 2 + length])
+        at += 2 + length
+    if size is None:
+        raise ValueError("truncated: the JPEG ends before it tells its size")
+    if min(size) < 1:
+        raise ValueError(f"damaged: the JPEG says that it is {size[0]} x {size[1]} pixels")
+    # A decoder paints what is missing grey, without an error; the end mark may be followed by padding.
+    if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9", at) < 0:
+        raise ValueError("truncated: the JPEG has no end mark")
+    return Header(*size, orientation)
+
+
+def _orientation(tiff: bytes) -> int:
+    """EXIF tag 0x0112 of the first directory; 1 where there is none or the block makes no sense."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    try:
+        (at,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, at)
+        for entry in range(at + 2, at + 2 + 12 * count, 12):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
+            if tag == 0x0112:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _other(data: bytes) -> Header:
+    """WebP, BMP, TIFF and the like, by Pillow."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            return Header(*picture.size, int(picture.getexif().get(0x0112, 1) or 1))
+    except Exception as error:  # Pillow raises whatever its many readers raise
+        raise ValueError("format: the file is no picture that can be read") from error
