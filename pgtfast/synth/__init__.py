@@ -1,4 +1,4 @@
-"""The free synthetic world: pictures of people who are nobody, annotated like COCO, with the truth kept aside."""
+"""The free synthetic world: pictures of people who are nobody, in the file formats of real data sets, with the truth kept aside."""
 
 from __future__ import annotations
 

@@ -10,15 +10,18 @@ from pathlib import Path
 from .._cli import run
 from .._errors import PgtfastError
 
-_ABOUT = """Make a free synthetic world: pictures of the free body in poses of the free prior, annotated like COCO.
+_ABOUT = """Make a free synthetic world: pictures of the free body, in the file formats of real data sets.
 
-OUT/images/*.jpg         the pictures
-OUT/annotations.json     COCO person keypoints: 17 keypoints (v = 2 visible, 1 hidden, 0 outside), boxes of what is seen
-OUT/cameras.json         focal length and principal point of each picture, pixels (--intrinsics of pgtfast.fit)
-OUT/truth.npz            the hidden truth by annotation id: bodies and cameras in metres, radians and pixels
-                         (pgtfast.synth.read_truth); nothing that fits or trains opens it
-OUT/contact_sheet.jpg    the first 48 pictures
-OUT/run.json             config and versions
+OUT/studio   few people who do a few upright things in a plain room, four calibrated cameras, 3D joints and bodies (as Human3.6M)
+OUT/wild     many people in many poses, clothes and places, hidden and cut off; 2D keypoints only (as COCO)
+OUT/bridge   looks like wild, has bodies (as 3DPW)
+OUT/test     more of wild that nothing trains on (as COCO)
+OUT/truth    {wild,test}.npz: their hidden truth by annotation id, bodies and cameras in metres, radians and pixels
+             (pgtfast.synth.read_truth); nothing that fits or trains opens it
+OUT/run.json config and versions
+
+Each set has pgtfast_world.json, which names the body, and contact_sheet.jpg, its first 48 pictures; wild and test have
+cameras.json (--intrinsics of pgtfast.fit). pgtfast.data.open_dataset reads the sets as h36m, coco, pw3d and coco.
 
 The same options give the same files, however many workers make them. A finished world is recognised, an unfinished
 one is completed, one of another config is refused."""
@@ -34,9 +37,19 @@ def _synth(arguments: list[str]) -> int:
         "python -m pgtfast.synth", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder of the world")
-    parser.add_argument("--images", type=int, default=100, metavar="N", help="pictures (default %(default)s)")
+    parser.add_argument("--images", type=int, default=100, metavar="N", help="pictures of wild (default %(default)s)")
+    parser.add_argument("--studio", type=int, metavar="N", help="pictures of the studio (default: as of wild)")
+    parser.add_argument("--bridge", type=int, metavar="N", help="pictures of the bridge (default: an eighth of wild's)")
+    parser.add_argument("--test", type=int, metavar="N", help="pictures of the test (default: a quarter of wild's)")
     parser.add_argument(
-        "--size", type=_size, default=(320, 256), metavar="WxH", help="width and height, pixels (default 320x256)"
+        "--sets", type=_sets, metavar="A,B", help="which sets to make (default: studio,wild,bridge,test)"
+    )
+    parser.add_argument(
+        "--poses", type=Path, metavar="NPZ",
+        help="recorded SMPL poses that half of the people of wild, bridge and test take: poses (N, 24, 3), src (N,) names the clip of each",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_size, default=(256, 256), metavar="WxH", help="width and height, pixels (default 256x256)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn (default %(default)s)")
     parser.add_argument(
@@ -44,11 +57,11 @@ def _synth(arguments: list[str]) -> int:
     )
     parser.add_argument(
         "--keypoint-noise", type=float, default=1.0, metavar="PX",
-        help="standard deviation of annotated keypoints, pixels; twice that where hidden (default %(default)s)",
+        help="standard deviation of annotated keypoints, pixels; more where hidden (default %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T",
-        help="spread of the poses: 0 all alike, 1 the prior's own (default %(default)s)",
+        "--temperature", type=float, default=1.1, metavar="T",
+        help="spread of the poses but the studio's: 0 all alike, 1 the prior's own (default %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=int, default=2, metavar="N", help="processes, 0 to use this one (default %(default)s)"
@@ -59,13 +72,17 @@ def _synth(arguments: list[str]) -> int:
     if options.workers < 0:
         raise PgtfastError(f"--workers: wanted 0 or more, got {options.workers}")
     try:
-        from .world import ANNOTATIONS, SHEET, WorldConfig, make_world
+        from .world import SETS, SHEET, WorldConfig, make_world
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("pgtfast"):
             raise
         raise PgtfastError(f"{error.name} is not installed: pip install 'pgtfast[annotate,report]'") from error
     config = WorldConfig(
         images=options.images,
+        studio=options.studio,
+        bridge=options.bridge,
+        test=options.test,
+        sets=options.sets or SETS,
         width=options.size[0],
         height=options.size[1],
         seed=options.seed,
@@ -73,12 +90,19 @@ def _synth(arguments: list[str]) -> int:
         people_max=options.people[1],
         keypoint_noise=options.keypoint_noise,
         temperature=options.temperature,
+        poses=options.poses,
     )
     world = make_world(options.out, config, workers=options.workers, progress=not options.quiet)
     state = "made" if world.made else "found, finished before"
-    print(f"{state}: {world.images} images, {world.people} annotated people: {world.out / ANNOTATIONS}")
-    print(f"look at {world.out / SHEET}")
+    for kind, images in world.images.items():
+        print(
+            f"{kind}: {state}: {images} images, {world.people[kind]} annotated people; look at {world.out / kind / SHEET}"
+        )
     return 0
+
+
+def _sets(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in re.split(r"[,\s]+", text) if name))
 
 
 def _size(text: str) -> tuple[int, int]:

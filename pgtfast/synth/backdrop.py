@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,15 +43,80 @@ class Backdrop(NamedTuple):
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """Draw the light: from above, from any side but straight behind the people."""
-    azimuth, elevation = rng.uniform(-2.4, 2.4), np.radians(rng.uniform(30, 75))
+    """Draw the light: from above, from any side; three times in ten strong and low, with long shadows."""
+    strong = rng.random() < 0.3
+    azimuth = rng.uniform(-np.pi, np.pi) if strong else rng.uniform(-2.4, 2.4)
+    elevation = np.radians(rng.uniform(18, 45) if strong else rng.uniform(30, 75))
     aside = np.cos(elevation)
     direction = np.array([np.sin(azimuth) * aside, -np.sin(elevation), -np.cos(azimuth) * aside])
-    warmth = rng.uniform(-0.15, 0.15)
+    warmth = rng.uniform(-0.25, 0.25) if strong else rng.uniform(-0.15, 0.15)
     tint = np.array([1 + warmth, 1, 1 - warmth])
-    part = rng.uniform(0.35, 0.8)
+    part = rng.uniform(0.75, 0.95) if strong else rng.uniform(0.35, 0.8)
     strength = rng.uniform(0.8, 1.25)
     return Light(direction, 1.6 * part * strength * tint, (1 - 0.6 * part) * strength / tint)
+
+
+STUDIO_LIGHT = Light(np.array([0.25, -0.92, 0.3]), np.array([0.75, 0.74, 0.72]), np.array([0.85, 0.86, 0.88]))
+"""Lamps all over the ceiling."""
+
+
+class Room(NamedTuple):
+    """The empty studio as one camera sees it, but for the floor's light."""
+
+    backdrop: Backdrop
+    floor: Floor
+
+
+class Floor(NamedTuple):
+    """The floor's n pixels."""
+
+    seen: np.ndarray
+    """(H, W) bool."""
+    at: np.ndarray
+    """(n, 2) x and z, metres."""
+    albedo: np.ndarray
+    """(n, 3)."""
+    distance: np.ndarray
+    """(n,) metres along the camera's axis."""
+
+
+def draw_room(rng: np.random.Generator, scene: Scene, size: tuple[int, int], half: float) -> Room:
+    """The studio: a square room of plain walls, and its floor.
+
+    Args:
+        rng: all randomness.
+        scene: the camera.
+        size: width and height, pixels.
+        half: metres from the middle to the walls.
+    """
+    rays = view_rays(scene.view, *(np.arange(n, dtype=np.float32) for n in size))
+    color = np.zeros((*rays.shape[:2], 3), np.float32)
+    depth = np.full(rays.shape[:2], _FAR, np.float32)
+    noise = Noise(rng)
+    place = scene.view.place.astype(np.float32)
+    wall = draw_color(rng, (0.0, 0.12), (0.6, 0.9))
+    for axis, side in ((0, -1), (0, 1), (2, -1), (2, 1)):
+        slope = rays[..., axis] * side
+        t = np.where(slope > 1e-4, (half - side * place[axis]) / np.maximum(slope, 1e-4), _FAR).astype(np.float32)
+        seen = (t < depth) & (place[1] + t * rays[..., 1] < 0)
+        at = place + t[seen, None] * rays[seen]
+        normal = np.zeros(3, np.float32)
+        normal[axis] = -side
+        dirt = 0.93 + 0.14 * noise(at[:, 2 - axis] * 0.5, at[:, 1] * 0.5)
+        albedo = wall * (1 + 0.04 * side) * dirt[:, None]
+        albedo[at[:, 1] > -0.1] *= 0.6
+        color[seen] = albedo * STUDIO_LIGHT.on(normal)
+        depth[seen] = t[seen]
+    plain = draw_color(rng, (0.0, 0.2), (0.35, 0.6))
+    floor = _floor_of(scene, rays, depth, lambda at, blur: plain * (0.9 + 0.2 * noise(at[:, 0], at[:, 2]))[:, None])
+    return Room(Backdrop(color, depth), floor)
+
+
+def light_room(room: Room, scene: Scene, shadow_points: np.ndarray) -> Backdrop:
+    """The studio with a person's shadow."""
+    color, depth = (part.copy() for part in room.backdrop)
+    _light_floor(scene, room.floor, STUDIO_LIGHT, color, depth, shadow_points)
+    return Backdrop(color, depth)
 
 
 def draw_backdrop(
@@ -98,7 +164,7 @@ def _surface(
     other = (
         one * rng.uniform(0.35, 0.85) if rng.random() < 0.75 else draw_color(rng, (0.0, min(most, 0.9)), (low, high))
     )
-    period = np.exp(rng.uniform(np.log(0.12), np.log(0.9)))
+    period = float(np.exp(rng.uniform(np.log(0.12), np.log(0.9))))
     amount = pattern(kind, u / period, v / period, noise)
     clear = np.clip(1.5 - 1.5 * blur / (0.4 * period), 0, 1)
     amount = 0.5 + (amount - 0.5) * clear
@@ -107,42 +173,54 @@ def _surface(
 
 
 def _floor(rng, scene: Scene, rays, light: Light, noise, color, depth, shadow_points) -> None:
+    floor = _floor_of(
+        scene, rays, depth, lambda at, blur: _surface(rng, noise, 0.3, 0.8, at[:, 0], at[:, 2], blur, 0.15)
+    )
+    _light_floor(scene, floor, light, color, depth, shadow_points)
+
+
+def _floor_of(scene: Scene, rays, depth, paint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Floor:
+    """Where the floor is seen before `depth`; `paint` gives the colours of points (n, 3), of which a pixel covers (n,) metres."""
     place = scene.view.place.astype(np.float32)
-    with np.errstate(divide="ignore"):
-        t = np.where(rays[..., 1] > 1e-4, -place[1] / rays[..., 1], _FAR)
+    slope = rays[..., 1]
+    t = np.where(slope > 1e-4, -place[1] / np.maximum(slope, np.float32(1e-4)), np.float32(_FAR))
     seen = t < depth
-    at = place + t[seen, None] * rays[seen]
-    blur = t[seen] ** 2 / (scene.view.focal[0] * -place[1])
-    albedo = _surface(rng, noise, 0.3, 0.8, at[:, 0], at[:, 2], blur, 0.15)
-    shade = _shadow(scene, light, shadow_points, at[:, [0, 2]])
-    fall = light.direction * light.lamp.reshape(3, 1)
-    lit = -fall[:, 1] * (1 - shade[0][:, None]) + light.ambient * (1 - shade[1][:, None])
-    mist = np.clip((t[seen] - 12) / 60, 0, 1)[:, None]
-    behind = color[seen]
-    color[seen] = albedo * lit * (1 - mist) + behind * mist
-    depth[seen] = t[seen]
+    distance = t[seen]
+    at = place + distance[:, None] * rays[seen]
+    blur = distance * distance / np.float32(scene.view.focal[0] * -place[1])
+    return Floor(seen, at[:, [0, 2]], paint(at, blur).astype(np.float32), distance)
 
 
-def _shadow(scene: Scene, light: Light, points: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _light_floor(scene: Scene, floor: Floor, light: Light, color, depth, shadow_points) -> None:
+    shade = _shadow(light, shadow_points, floor.at)
+    fall = (-light.direction[1] * light.lamp).astype(np.float32)
+    lit = fall * (1 - shade[0][:, None]) + light.ambient.astype(np.float32) * (1 - shade[1][:, None])
+    lit *= floor.albedo
+    mist = np.clip((floor.distance - 12) / 60, 0, 1)[:, None]
+    color[floor.seen] = lit if not mist.any() else lit + mist * (color[floor.seen] - lit)
+    depth[floor.seen] = floor.distance
+
+
+def _shadow(light: Light, points: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much of the lamp, and of the light from everywhere, the people keep from floor points (n, 2)."""
     cast = points[:, [0, 2]] - points[:, 1:2] / light.direction[1] * light.direction[[0, 2]]
     low = points[points[:, 1] > -0.35]
     under, weight = low[:, [0, 2]], 1 + low[:, 1] / 0.35
     first = np.minimum(cast.min(0), under.min(0)) - 0.5
     cells = np.minimum(np.ceil((np.maximum(cast.max(0), under.max(0)) + 0.5 - first) / _CELL), 600).astype(int)
+    index = np.floor((at - first.astype(np.float32)) * np.float32(1 / _CELL)).astype(np.int32)
+    inside = np.flatnonzero(((index >= 0) & (index < cells)).all(1))
+    index = index[inside, 0] * cells[1] + index[inside, 1]
     result = []
-    for spots, mass, radius in ((cast, np.ones(len(cast)), 1.4), (under, weight, 5.0)):
-        grid = np.zeros(cells, np.float32)
+    for spots, mass, radius in ((cast, None, 1.4), (under, 0.35 * weight, 5.0)):
         cell = np.clip(((spots - first) / _CELL).astype(int), 0, cells - 1)
-        np.add.at(grid, (cell[:, 0], cell[:, 1]), mass.astype(np.float32))
-        full = np.minimum(grid if radius < 2 else grid * 0.35, 1)
-        blurred = Image.fromarray((full * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-        dark = np.minimum(np.asarray(blurred, np.float32) / 255 * 1.6, 1)
-        index = ((at - first) / _CELL).astype(int)
-        inside = ((index >= 0) & (index < cells)).all(1)
+        grid = np.bincount(cell[:, 0] * cells[1] + cell[:, 1], mass, minlength=int(cells.prod())).reshape(cells)
+        full = (np.minimum(grid, 1) * 255).astype(np.uint8)
+        blurred = Image.fromarray(full).filter(ImageFilter.GaussianBlur(radius))
+        dark = np.minimum(np.asarray(blurred, np.float32) * np.float32(1.6 / 255), 1)
         value = np.zeros(len(at), np.float32)
-        value[inside] = dark[index[inside, 0], index[inside, 1]]
-        result.append(value * 0.9)
+        value[inside] = np.float32(0.9) * dark.ravel()[index]
+        result.append(value)
     return result[0], result[1]
 
 
@@ -165,13 +243,13 @@ def _room(rng, scene: Scene, rays, light: Light, noise, color, depth) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(slope < -1e-4, ((point - place) @ n).astype(np.float32) / slope, _FAR)
         t[t <= 0.05] = _FAR
-        seen = t < depth
+        seen = (t < depth) & (place[1] + t * rays[..., 1] < 0)  # the floor hides the rest
         if not seen.any():
             continue
         at = place + t[seen, None] * rays[seen]
         along = (at - point.astype(np.float32)) @ np.array([-n[2], 0, n[0]], np.float32)
         up = -at[:, 1]
-        blur = t[seen] / scene.view.focal[0]
+        blur = t[seen] / float(scene.view.focal[0])
         albedo = _surface(rng, noise, 0.45, 0.95, along, up, blur)
         for _ in range(int(rng.integers(0, 5))):
             _poster(rng, noise, along, up, albedo)
@@ -181,7 +259,8 @@ def _room(rng, scene: Scene, rays, light: Light, noise, color, depth) -> None:
 
 
 def _poster(rng, noise: Noise, along: np.ndarray, up: np.ndarray, albedo: np.ndarray) -> None:
-    middle, half = rng.uniform((-4, 0.9), (4, 2.2)), np.exp(rng.uniform(np.log(0.15), np.log(0.9), 2))
+    middle = rng.uniform((-4, 0.9), (4, 2.2)).astype(np.float32)
+    half = np.exp(rng.uniform(np.log(0.15), np.log(0.9), 2)).astype(np.float32)
     across, high = np.abs(along - middle[0]) / half[0], np.abs(up - middle[1]) / half[1]
     frame = (across < 1) & (high < 1)
     inner = frame & (across < 0.92) & (high < 0.92)
@@ -199,6 +278,7 @@ def _sky(rng, rays, noise: Noise, color) -> None:
     height = -y / np.hypot(x, z)
     bearing = np.arctan2(x, z)
     low, high = linear((0.85, 0.88, 0.92)), linear((0.35, 0.55, 0.85)) * rng.uniform(0.5, 1.3)
+    color[:] = 0.6 * low  # the haze into which the floor fades
     clouds = noise(bearing * 6, height * 16) * 0.6 + noise(bearing * 17, height * 40) * 0.4
     cover = rng.uniform(0, 1)
     amount = np.clip(height * 2.2, 0, 1)[:, None]
@@ -238,7 +318,7 @@ def _box(rng, scene: Scene, box: np.ndarray, rays, light: Light, noise: Noise, c
     normal[np.arange(len(at)), axis] = -np.sign(rays[seen][np.arange(len(at)), axis])
     u = np.where(axis == 0, at[:, 2], at[:, 0])
     v = np.where(axis == 1, at[:, 2], at[:, 1])
-    albedo = _surface(rng, noise, 0.25, 0.9, u * 2, v * 2, 2 * t[seen] / scene.view.focal[0], 0.5)
+    albedo = _surface(rng, noise, 0.25, 0.9, u * 2, v * 2, 2 * t[seen] / float(scene.view.focal[0]), 0.5)
     color[seen] = albedo * light.on(normal)
     depth[seen] = t[seen]
 

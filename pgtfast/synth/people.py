@@ -1,4 +1,4 @@
-"""Who stands in a scene: poses, shapes and places of the people, feet on the floor."""
+"""Who stands in a scene: poses and shapes of the people, feet on the floor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import ops
+from .. import ops, skeletons
 from ..body import BodyModel, LandmarkPlan
 from ..priors import VPoser, limit_violation
 
@@ -23,6 +23,9 @@ _BONES = (
       (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"), ("ankle", "foot"))),
 )  # fmt: skip
 _SPHERES = 5
+_SIDES = ("left", "right")
+_ANKLE = np.radians(50)
+"""The most by which an ankle is bent to bring its sole to the floor."""
 
 
 class Person(NamedTuple):
@@ -39,7 +42,7 @@ class Person(NamedTuple):
     betas: np.ndarray
     """(10,)."""
     latent: np.ndarray
-    """(32,)."""
+    """(32,) of the prior, the mean of its encoder."""
     root: np.ndarray
     """(3,) where the root joint stands, metres, world frame; x = z = 0."""
     reach: float
@@ -57,6 +60,11 @@ class Cast:
     def landmarks(self) -> LandmarkPlan:
         """The annotated keypoints."""
         return self.body.landmarks("coco17")
+
+    @cached_property
+    def mocap(self) -> LandmarkPlan:
+        """The joints that the studio knows in 3D."""
+        return self.body.landmarks("h36m17")
 
     @cached_property
     def rest(self) -> Tensor:
@@ -111,38 +119,126 @@ class Cast:
         distance = torch.cdist(points[..., one, :, :], points[..., two, :, :]).amin((-1, -2))
         return (radius[one] + radius[two] - distance).amax(-1)
 
-    def person(self, rng: np.random.Generator, temperature: float) -> Person:
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """(F,) int16: the joint that moves most of each triangle."""
+        terms = self.body.terms
+        bone = terms.skin_bone.gather(1, terms.skin_weight.argmax(1, keepdim=True)).squeeze(1).numpy()
+        return bone[self.body.faces[:, 0]].astype(np.int16)
+
+    @cached_property
+    def corners(self) -> tuple[np.ndarray, np.ndarray]:
+        """The triangles at each vertex, one vertex after the other (3 F,), and where in it each vertex begins (V,)."""
+        flat = self.body.faces.ravel()
+        return np.argsort(flat, kind="stable") // 3, np.searchsorted(np.sort(flat), np.arange(self.body.num_vertices))
+
+    def person(
+        self,
+        rng: np.random.Generator,
+        temperature: float,
+        *,
+        middle: np.ndarray | None = None,
+        betas: np.ndarray | None = None,
+        clips: np.ndarray | None = None,
+    ) -> Person:
         """Draw a person.
 
         Args:
             rng: all randomness.
             temperature: standard deviation of the latent; 1 is the prior's own.
+            middle: (32,) latent about which to draw; None for the prior's.
+            betas: (10,) shape; None draws one.
+            clips: (M, 24, 3) recorded poses, rotation vectors in a frame with y up, of which one, or its mirror image, is taken; None draws
+                from the prior.
         """
-        latent = torch.from_numpy(rng.standard_normal((TRIES, 32)).astype(np.float32)) * temperature
-        betas = torch.from_numpy(np.clip(rng.standard_normal(self.body.num_betas), -2.2, 2.2).astype(np.float32))
+        if betas is None:
+            betas = np.clip(1.1 * rng.standard_normal(self.body.num_betas), -2.6, 2.6).astype(np.float32)
+        shape = torch.from_numpy(betas)
         yaw, lean = rng.uniform(-np.pi, np.pi), rng.normal(0, np.radians(3), 2)
+        if clips is not None:
+            orient, rotations = self._recorded(rng, clips)
+            orient = turn(0, np.pi) @ turn(1, yaw) @ orient
+        else:
+            orient, rotations = self._imagined(rng, temperature, middle, shape, yaw)
+        orient = turn(0, lean[0]) @ turn(2, lean[1]) @ orient
+        rotations = self._tread(orient, rotations, shape)
+        posed = self.body(
+            global_orient=torch.from_numpy(orient[None].astype(np.float32)),
+            body_pose=torch.from_numpy(rotations),
+            betas=shape,
+        )
+        vertices, root = posed.vertices.numpy(), posed.joints[0].numpy()
+        from_root = vertices - root
+        rotvec = ops.matrix_to_rotvec(torch.from_numpy(rotations[:21]))
+        return Person(
+            orient=orient,
+            rotations=rotations,
+            betas=betas,
+            latent=self.prior.encode(rotvec).mean.numpy(),
+            root=np.array([0, -from_root[:, 1].max(), 0], np.float64),
+            reach=float(np.hypot(from_root[:, 0], from_root[:, 2]).max()),
+        )
+
+    def _imagined(
+        self, rng: np.random.Generator, temperature: float, middle: np.ndarray | None, betas: Tensor, yaw: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Root orientation, world frame, and rotations (23, 3, 3) of a pose of the prior, the best of a few."""
+        latent = torch.from_numpy(rng.standard_normal((TRIES, 32)).astype(np.float32)) * temperature
+        if middle is not None:
+            latent = latent + torch.from_numpy(middle.astype(np.float32))
         rotations = torch.cat((self.prior.decode(latent), torch.eye(3).expand(TRIES, 2, 3, 3)), 1)
         joints = self.body.joints_plan(body_pose=rotations, betas=betas)
         rotvec = ops.matrix_to_rotvec(rotations[:, :21])
         # a limb beyond its limits by 0.1 rad counts like one that runs 1 cm into another
         bad = self.overlap(joints).clamp(min=0.02) + 0.1 * limit_violation(rotvec).amax(-1).clamp(min=0.05)
         best = int(bad.argmin())
-        index = {name: at for at, name in enumerate(self.body.joint_names)}
-        orient = _upright(yaw) @ _balance(joints[best].numpy().astype(np.float64), index)
-        orient = turn(0, lean[0]) @ turn(2, lean[1]) @ orient
-        posed = self.body(
-            global_orient=torch.from_numpy(orient[None].astype(np.float32)), body_pose=rotations[best], betas=betas
-        )
-        vertices, root = posed.vertices.numpy(), posed.joints[0].numpy()
-        from_root = vertices - root
-        return Person(
-            orient=orient,
-            rotations=rotations[best].numpy(),
-            betas=betas.numpy(),
-            latent=latent[best].numpy(),
-            root=np.array([0, -from_root[:, 1].max(), 0], np.float64),
-            reach=float(np.hypot(from_root[:, 0], from_root[:, 2]).max()),
-        )
+        orient = _upright(yaw) @ _balance(joints[best].numpy().astype(np.float64), self.index)
+        return orient, rotations[best].numpy()
+
+    def _recorded(self, rng: np.random.Generator, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Root orientation, y up, and rotations (23, 3, 3) of a recorded pose; half of them mirrored."""
+        pose = torch.from_numpy(clips[rng.integers(len(clips))].astype(np.float32))
+        if rng.random() < 0.5:
+            order = list(skeletons.get("smpl24").flip_permutation)
+            pose = pose[order] * torch.tensor([1.0, -1.0, -1.0])
+        pose[22:] = 0
+        matrices = ops.rotvec_to_matrix(pose).numpy()
+        return matrices[0].astype(np.float64), matrices[1:]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Number of each joint."""
+        return {name: at for at, name in enumerate(self.body.joint_names)}
+
+    def _tread(self, orient: np.ndarray, rotations: np.ndarray, betas: Tensor) -> np.ndarray:
+        """Lay the soles of the feet that bear the body on the floor, as far as ankles bend: nobody stands on tiptoe unawares."""
+        placed = self.body.joints_plan(
+            global_orient=torch.from_numpy(orient[None].astype(np.float32)),
+            body_pose=torch.from_numpy(rotations),
+            betas=betas,
+        ).numpy()
+        heights = {
+            side: -placed[[self.index[f"{side}_ankle"], self.index[f"{side}_foot"]], 1].mean() for side in _SIDES
+        }
+        rotations = rotations.copy()
+        for side, height in heights.items():
+            bears = np.exp(-max(height - min(heights.values()) - 0.03, 0) / 0.04)
+            if bears < 0.1:
+                continue
+            shin = orient
+            for name in ("hip", "knee"):
+                shin = shin @ rotations[self.index[f"{side}_{name}"] - 1]
+            ankle = self.index[f"{side}_ankle"] - 1
+            foot = shin @ rotations[ankle]
+            axis = np.cross(foot[:, 1], (0.0, -1.0, 0.0))
+            angle = np.arctan2(np.linalg.norm(axis), -foot[1, 1])
+            if angle > 1e-6:
+                level = _about(axis / np.linalg.norm(axis), min(angle * bears, _ANKLE))
+                rotations[ankle] = shin.T @ level @ foot
+            toes = self.index[f"{side}_foot"] - 1
+            turned = ops.matrix_to_rotvec(torch.from_numpy(rotations[toes])) * (1 - 0.7 * bears)
+            rotations[toes] = ops.rotvec_to_matrix(turned).numpy()
+        return rotations
 
 
 def _upright(yaw: float) -> np.ndarray:
@@ -176,3 +272,10 @@ def turn(axis: int, angle: float) -> np.ndarray:
     matrix = np.eye(3)
     matrix[a, a], matrix[a, b], matrix[b, a], matrix[b, b] = cos, -sin, sin, cos
     return matrix
+
+
+def _about(axis: np.ndarray, angle: float) -> np.ndarray:
+    """(3, 3) rotation about a unit axis (3,) by radians."""
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,16 +14,51 @@ from .. import ops
 from ..body import load_body
 from ..priors import load_vposer
 from ..visuals import FaceRenderer
-from .backdrop import Light, draw_backdrop, draw_light
+from . import studio
+from .backdrop import STUDIO_LIGHT, Light, Room, draw_backdrop, draw_light, draw_room, light_room
 from .people import Cast
 from .scene import Scene, View, draw_scene
-from .wardrobe import Figure, Outfit, figure_of
+from .wardrobe import Figure, figure_of
 
 SAMPLES = 2
 """Samples a pixel and axis at which people are drawn."""
 
+SETS = ("wild", "studio", "bridge", "test")
+"""Places in this row are part of the seeds."""
+
+DROPPED = 0.6
+"""Share of the keypoints hidden by other things or people that an annotator leaves out."""
+
+SPREAD = {
+    "nose": 0.6,
+    "left_eye": 0.6,
+    "right_eye": 0.6,
+    "left_ear": 0.8,
+    "right_ear": 0.8,
+    "left_hip": 1.6,
+    "right_hip": 1.6,
+}
+"""How far keypoints are annotated from the truth against the usual: eyes are seen to a point, hips are somewhere under cloth."""
+
 SMALLEST_AREA = 80.0
 """Square pixels: people of whom less is seen have no annotation."""
+
+
+_GAMMA = (np.linspace(0, 1, 4096) ** (1 / 2.2) * 255).astype(np.float32)
+
+
+@lru_cache
+def _grain_table() -> np.ndarray:
+    return np.random.default_rng(6).standard_normal(1 << 20, np.float32)
+
+
+def _grain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal noise of a shape: a piece of a table, where that is long enough."""
+    table, count = _grain_table(), int(np.prod(shape))
+    if 4 * count > len(table):
+        return rng.standard_normal(shape, np.float32)
+    first = rng.integers(len(table) - count)
+    return table[first : first + count].reshape(shape)
 
 
 class Posed(NamedTuple):
@@ -39,11 +75,13 @@ class Posed(NamedTuple):
     joints: np.ndarray
     """(P, 24, 3)."""
     landmarks: np.ndarray
-    """(P, 17, 3)."""
+    """(P, 17, 3) COCO's."""
+    h36m17: np.ndarray
+    """(P, 17, 3) Human3.6M's."""
 
 
 class Samples(NamedTuple):
-    """The n samples of a picture that see a body's surface."""
+    """The n samples of a picture that see a body's surface; one stands for all of a pixel that sees one part of one body."""
 
     row: np.ndarray
     column: np.ndarray
@@ -53,6 +91,8 @@ class Samples(NamedTuple):
     """(n, 3) barycentric."""
     depth: np.ndarray
     """(n,) metres along the camera's axis."""
+    share: np.ndarray
+    """(n,) float32 of a pixel: 1, or one sample's."""
 
 
 class Picture(NamedTuple):
@@ -65,26 +105,35 @@ class Picture(NamedTuple):
     center: np.ndarray
     """(2,) pixels."""
     people: list[dict]
-    """One a person who can be seen: the columns of `Truth` but the ids, and bbox (4,), area, keypoints (17, 2) with the annotator's noise."""
+    """One a person who can be seen: the columns of `Truth` but the ids, and bbox (4,), area, keypoints (17, 2) with the annotator's noise,
+    flags (17,) of the annotation and, in the studio, h36m17 (17, 3) metres, camera frame."""
 
 
-class Studio:
+class Painter:
     """Draws the pictures of a world; kept from picture to picture.
 
     Args:
         size: width and height, pixels.
-        people: fewest and most in a picture.
+        people: fewest and most in a picture of the open world.
         keypoint_noise: standard deviation of annotated keypoints, pixels.
-        temperature: of the poses.
+        temperature: of the open world's poses.
+        clips: recorded poses (M, 24, 3) by set; None for the prior's alone.
     """
 
     def __init__(
-        self, size: tuple[int, int], people: tuple[int, int], keypoint_noise: float, temperature: float
+        self,
+        size: tuple[int, int],
+        people: tuple[int, int],
+        keypoint_noise: float,
+        temperature: float,
+        clips: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.size, self.people = size, people
         self.keypoint_noise, self.temperature = keypoint_noise, temperature
+        self.clips = clips or {}
         self.cast = Cast(load_body("free"), load_vposer("free"))
         self.renderer = FaceRenderer(size, SAMPLES)
+        self._rooms: dict[tuple[int, ...], Room] = {}
 
     @cached_property
     def figure(self) -> Figure:
@@ -97,29 +146,45 @@ class Studio:
         points = plan(transl=body.new_zeros(3))
         return (1.5 * torch.cdist(points, body).amin(1) + 0.05).numpy()
 
-    def draw(self, seed: int, number: int) -> Picture:
+    def draw(self, kind: str, seed: int, number: int) -> Picture:
         """Draw a picture of the world.
 
         Args:
+            kind: one of `SETS`.
             seed: of the world.
-            number: of the picture.
+            number: of the picture in its set.
         """
-        rng = np.random.default_rng([seed, number])
-        scene = draw_scene(rng, self.cast, self.size, self.people, self.temperature)
+        rng = np.random.default_rng([seed, SETS.index(kind), number])
+        if kind == "studio":
+            moment = studio.moment_of(number)
+            scene = studio.draw_moment(seed, self.cast, self.size, moment)
+            light = STUDIO_LIGHT
+        else:
+            scene = draw_scene(rng, self.cast, self.size, self.people, self.temperature, self.clips.get(kind))
+            light = draw_light(rng)
         posed = self.pose(scene)
-        light = draw_light(rng)
         faces = self._all_faces(len(scene.people))
         flat = posed.vertices.reshape(-1, 3)
         world = flat @ scene.view.rotation + scene.view.place
-        backdrop = draw_backdrop(rng, scene, self.size, light, np.concatenate((world, world[faces].mean(1))))
+        shadow = np.concatenate((world, world[faces].mean(1)))
+        if kind == "studio":
+            backdrop = light_room(self._room(seed, moment, scene), scene, shadow)
+        else:
+            backdrop = draw_backdrop(rng, scene, self.size, light, shadow)
         number_of = self.renderer.render(flat, faces, focal=scene.view.focal, center=scene.view.center)
         samples = self._samples(number_of, flat, faces, scene.view)
         shown = samples.depth < backdrop.depth[samples.row // SAMPLES, samples.column // SAMPLES]
         samples = Samples(*(part[shown] for part in samples))
-        color = self._shade(rng, scene, samples, faces, world, light)
-        image = self._develop(rng, backdrop.color, samples, color)
+        color = self._shade(scene, samples, faces, world, light)
+        image = self._develop(rng, backdrop.color, samples, color, plain=kind == "studio")
         people = self._annotate(rng, scene, posed, samples, backdrop.depth)
         return Picture(image, scene.view.focal, scene.view.center, people)
+
+    def _room(self, seed: int, moment: studio.Moment, scene: Scene) -> Room:
+        key = (seed, moment.subject, moment.camera)
+        if key not in self._rooms:
+            self._rooms[key] = draw_room(np.random.default_rng([seed, 5]), scene, self.size, studio.HALF_ROOM)
+        return self._rooms[key]
 
     def pose(self, scene: Scene) -> Posed:
         """Put the people in the camera frame."""
@@ -139,18 +204,37 @@ class Studio:
         out = body(**known)
         return Posed(
             rotvec.numpy(), body_pose.numpy(), transl, out.vertices.numpy(), out.joints.numpy(),
-            self.cast.landmarks(**known).numpy(),
+            self.cast.landmarks(**known).numpy(), self.cast.mocap(**known).numpy(),
         )  # fmt: skip
 
     def _all_faces(self, count: int) -> np.ndarray:
         one = self.cast.body.faces
         return np.concatenate([one + person * self.cast.body.num_vertices for person in range(count)])
 
+    def _parts(self, faces: int) -> np.ndarray:
+        """(faces,) int16: which part of which person a triangle is of."""
+        one = self.cast.parts
+        people = np.arange(faces // len(one), dtype=np.int16)[:, None]
+        return (people * np.int16(self.cast.body.num_joints) + one).ravel()
+
     def _samples(self, number_of: np.ndarray, vertices: np.ndarray, faces: np.ndarray, view: View) -> Samples:
         """Where on its triangle each sample's ray ends: the corners' share is the volume that the ray spans with the other two."""
-        row, column = np.nonzero(number_of >= 0)
-        face = number_of[row, column]
-        seen, place = np.unique(face, return_inverse=True)
+        width = number_of.shape[1]
+        part = np.append(self._parts(len(faces)), np.int16(-1))[number_of]
+        first = part[::SAMPLES, ::SAMPLES]
+        whole = np.ones(first.shape, bool)
+        for i, j in np.ndindex(SAMPLES, SAMPLES):
+            whole &= part[i::SAMPLES, j::SAMPLES] == first
+        kept = part >= 0
+        for i, j in list(np.ndindex(SAMPLES, SAMPLES))[1:]:
+            kept[i::SAMPLES, j::SAMPLES] &= ~whole
+        at = np.flatnonzero(kept.ravel())
+        face = number_of.ravel()[at]
+        row, column = np.divmod(at.astype(np.int32), np.int32(width))
+        share = np.where(whole[row // SAMPLES, column // SAMPLES], np.float32(1), np.float32(1 / SAMPLES**2))
+        shows = np.zeros(len(faces), bool)
+        shows[face] = True
+        seen, place = np.flatnonzero(shows), (np.cumsum(shows) - 1)[face]
         a, b, c = np.moveaxis(vertices[faces[seen]].astype(np.float64), 1, 0)
         planes = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 1)
         volume = (planes[:, 0] * a).sum(1)
@@ -160,43 +244,43 @@ class Studio:
         total = spanned.sum(1)
         # zero only for a triangle seen edge-on, of which no sample is seen but by rounding
         total = np.where(np.abs(total) < 1e-15, 1e-15, total)
-        return Samples(row, column, face, (spanned / total[:, None]).astype(np.float32), volume[place] / total)
+        return Samples(row, column, face, (spanned / total[:, None]).astype(np.float32), volume[place] / total, share)
 
-    def _shade(
-        self, rng, scene: Scene, samples: Samples, faces: np.ndarray, world: np.ndarray, light: Light
-    ) -> np.ndarray:
+    def _shade(self, scene: Scene, samples: Samples, faces: np.ndarray, world: np.ndarray, light: Light) -> np.ndarray:
         """(n, 3) linear RGB of the samples."""
-        outfits = [Outfit(rng) for _ in scene.people]
-        edges = world[faces]
-        flat = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
-        normals = np.zeros_like(world)
-        for corner in range(3):
-            np.add.at(normals, faces[:, corner], flat)
-        normal = np.einsum("nc,ncd->nd", samples.weights, normals[faces[samples.face]].astype(np.float32))
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        count = self.cast.body.num_vertices
+        count, at = self.cast.body.num_vertices, self.cast.corners
+        points = world.astype(np.float32)
+        a, b, c = points[faces[:, 0]], points[faces[:, 1]], points[faces[:, 2]]
+        flat = np.cross(b - a, c - a).reshape(len(scene.people), -1, 3)
+        normals = np.add.reduceat(flat[:, at[0]], at[1], 1).reshape(-1, 3)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         corners = faces[samples.face]
-        rest = np.einsum("nc,ncd->nd", samples.weights, self.cast.rest.numpy()[corners % count])
+        values = np.concatenate((normals, np.tile(self.cast.rest.numpy(), (len(scene.people), 1))), 1)
+        mixed = sum(samples.weights[:, k, None] * values[corners[:, k]] for k in range(3))
+        normal, rest = mixed[:, :3], mixed[:, 3:]
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         owner = corners[:, 0] // count
         albedo = np.empty((len(owner), 3), np.float32)
-        for person, outfit in enumerate(outfits):
+        for person, outfit in enumerate(scene.outfits):
             mine = owner == person
             albedo[mine] = outfit.paint(rest[mine], self.figure)
         return albedo * light.on(normal)
 
-    def _develop(self, rng, backdrop: np.ndarray, samples: Samples, color: np.ndarray) -> np.ndarray:
-        """Lay the people over the place, and make a camera's picture of the light."""
+    def _develop(self, rng, backdrop: np.ndarray, samples: Samples, color: np.ndarray, *, plain: bool) -> np.ndarray:
+        """Lay the people over the place, and make a camera's picture of the light; a plain one is neither blurred nor misexposed."""
         width, height = self.size
-        soft = rng.uniform(0, 0.9) if rng.random() < 0.6 else 0.0
+        soft = rng.uniform(0, 0.9) if rng.random() < 0.6 and not plain else 0.0
         pixel = samples.row // SAMPLES * width + samples.column // SAMPLES
-        cover = np.bincount(pixel, minlength=width * height).reshape(height, width, 1) / SAMPLES**2
-        sums = [np.bincount(pixel, color[:, c], minlength=width * height) for c in range(3)]
-        light = np.stack(sums, -1).reshape(height, width, 3) / SAMPLES**2 + backdrop * (1 - cover)
-        exposure = np.exp(rng.normal(0, 0.15)) * 0.42 / max(float(light.mean()), 0.1) ** 0.6
-        light = light * exposure
-        light = light / (1 + 0.25 * light)
-        shown = np.clip(light, 0, 1) ** (1 / 2.2) * 255
-        shown = shown + rng.normal(0, rng.uniform(0.5, 4), (height, width, 1)) + rng.normal(0, 1, (height, width, 3))
+        weighed = (samples.share, *(color * samples.share[:, None]).T)
+        cover, *sums = (np.bincount(pixel, part, minlength=width * height).astype(np.float32) for part in weighed)
+        light = np.stack(sums, -1).reshape(height, width, 3) + backdrop * (1 - cover.reshape(height, width, 1))
+        exposure = np.exp(rng.normal(0, 0.05 if plain else 0.2)) * 0.42 / max(float(light.mean()), 0.1) ** 0.6
+        light *= np.float32(exposure)
+        light /= 1 + np.float32(0.25) * light
+        shown = _GAMMA[(np.minimum(light, 1) * (len(_GAMMA) - 1)).astype(np.int32)]
+        grain = np.float32(rng.uniform(0.5, 2 if plain else 4))
+        shown += grain * _grain(rng, (height, width, 1))
+        shown += _grain(rng, (height, width, 3))
         image = Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
         return np.asarray(image.filter(ImageFilter.GaussianBlur(soft)) if soft > 0.3 else image)
 
@@ -204,9 +288,13 @@ class Studio:
         width, height = self.size
         one = len(self.cast.body.faces)
         owner = np.full((height * SAMPLES, width * SAMPLES), -1)
-        owner[samples.row, samples.column] = samples.face // one
         distance = np.repeat(np.repeat(depth, SAMPLES, 0), SAMPLES, 1)
-        distance[samples.row, samples.column] = samples.depth
+        whole = samples.share == 1
+        for i, j in np.ndindex(SAMPLES, SAMPLES):
+            here = samples.row[whole] + i, samples.column[whole] + j
+            owner[here], distance[here] = samples.face[whole] // one, samples.depth[whole]
+        here = samples.row[~whole], samples.column[~whole]
+        owner[here], distance[here] = samples.face[~whole] // one, samples.depth[~whole]
         up = scene.view.rotation @ np.array([0.0, -1.0, 0.0])
         people = []
         for at, person in enumerate(scene.people):
@@ -216,11 +304,12 @@ class Studio:
             area = len(rows) / SAMPLES**2
             if area < SMALLEST_AREA:
                 continue
-            visibility = self._visibility(seen, posed.landmarks[at], at, owner, distance, scene.view)
-            # what is hidden is placed by guess
-            spread = self.keypoint_noise * np.where(visibility == 2, 1.0, 2.0)
+            visibility, covered = self._visibility(seen, posed.landmarks[at], at, owner, distance, scene.view)
+            # what the own body hides is placed by guess; of what other things hide, some is guessed worse, the rest left out
+            flags = np.where(covered & (rng.random(len(seen)) < DROPPED), 0, visibility).astype(np.int8)
+            spread = self.keypoint_noise * self._spread * np.where(visibility == 2, 1.0, np.where(covered, 3.0, 2.0))
             keypoints = np.clip(seen + noise * spread[:, None], (-0.5, -0.5), (width - 0.5, height - 0.5))
-            keypoints[visibility == 0] = 0
+            keypoints[flags == 0] = 0
             low = np.array([columns.min(), rows.min()]) / SAMPLES - 0.5
             high = np.array([columns.max() + 1, rows.max() + 1]) / SAMPLES - 0.5
             people.append(
@@ -228,6 +317,8 @@ class Studio:
                     "bbox": np.concatenate((low, high - low)),
                     "area": area,
                     "keypoints": keypoints,
+                    "flags": flags,
+                    "h36m17": posed.h36m17[at],
                     "global_orient": posed.global_orient[at],
                     "body_pose": posed.body_pose[at],
                     "betas": person.betas,
@@ -245,8 +336,13 @@ class Studio:
             )
         return people
 
-    def _visibility(self, seen, landmarks, person: int, owner, distance, view: View) -> np.ndarray:
-        """(17,) int8: 2 where the surface near a landmark is what its pixel shows, 1 where something hides it, 0 outside the image."""
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        return np.array([SPREAD.get(name, 1.0) for name in self.cast.landmarks.names])
+
+    def _visibility(self, seen, landmarks, person: int, owner, distance, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """Of 17 landmarks: int8, 2 where the surface near it is what its pixel shows, 1 where something hides it, 0 outside the image; and bool,
+        whether what hides it is not the person's own body."""
         width, height = self.size
         inside = ((seen > -0.5) & (seen < np.array(self.size) - 0.5)).all(1)
         column, row = np.clip(((seen + 0.5) * SAMPLES).astype(int), 0, np.array([width, height]) * SAMPLES - 1).T
@@ -256,7 +352,8 @@ class Studio:
         near = np.linalg.norm(surface - landmarks, axis=1) < self.near
         # beside the silhouette, as a noisy border or a thin finger may be, nothing hides the landmark
         open_air = (owner[row, column] < 0) & (distance[row, column] > landmarks[:, 2])
-        return np.where(inside, np.where((mine & near) | open_air, 2, 1), 0).astype(np.int8)
+        visible = (mine & near) | open_air
+        return np.where(inside, np.where(visible, 2, 1), 0).astype(np.int8), inside & ~visible & ~mine
 
     def close(self) -> None:
         self.renderer.close()

@@ -7,9 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .people import Cast, Person, turn
+from .wardrobe import Outfit
 
 BODY_HEIGHT = 1.7
 """Metres."""
+
+_RECORDED = 0.5
+"""Share of the people who take a recorded pose, where there are any."""
 
 
 class View(NamedTuple):
@@ -49,12 +53,19 @@ class Scene(NamedTuple):
     """(B, 2, 3) opposite corners of boxes on the floor, metres, world frame."""
     depth: float
     """Metres from the camera beyond which nobody stands."""
+    outfits: tuple[Outfit, ...]
+    """What each of the people wears."""
 
 
 def draw_scene(
-    rng: np.random.Generator, cast: Cast, size: tuple[int, int], people: tuple[int, int], temperature: float
+    rng: np.random.Generator,
+    cast: Cast,
+    size: tuple[int, int],
+    people: tuple[int, int],
+    temperature: float,
+    clips: np.ndarray | None = None,
 ) -> Scene:
-    """Draw a scene.
+    """Draw a scene of the open world.
 
     Args:
         rng: all randomness.
@@ -62,23 +73,28 @@ def draw_scene(
         size: width and height of the image, pixels.
         people: fewest and most.
         temperature: of the poses.
+        clips: (M, 24, 3) recorded poses that every other person takes; None for the prior's alone.
     """
     width, height = size
     count = int(rng.integers(people[0], people[1] + 1))
-    persons = tuple(cast.person(rng, temperature) for _ in range(count))
+    persons = tuple(
+        cast.person(rng, temperature, clips=clips if clips is not None and rng.random() < _RECORDED else None)
+        for _ in range(count)
+    )
     focal = np.hypot(width, height) * np.exp(rng.uniform(np.log(0.75), np.log(1.6)))
     center = (np.array(size) - 1) / 2 + rng.normal(0, 0.01, 2) * size
-    # one time in eight the first person fills more than the image
-    share = rng.uniform(0.95, 1.35) if rng.random() < 0.125 else rng.uniform(0.45, 0.9)
+    # one time in six the first person fills more than the image
+    share = rng.uniform(0.95, 1.5) if rng.random() < 1 / 6 else rng.uniform(0.45, 0.92)
     distance = max(BODY_HEIGHT * focal / (share * height), 1.8)
-    above = rng.uniform(0.5, 1.0) if rng.random() < 0.25 else rng.uniform(1.1, 2.3)
+    above = rng.choice((rng.uniform(0.4, 1.0), rng.uniform(1.1, 2.3), rng.uniform(2.3, 3.6)), p=(0.25, 0.6, 0.15))
     pitch = np.arctan2(above - 0.85, distance) + rng.normal(0, 0.05) * height / focal
-    roll = rng.normal(0, np.radians(1.5))
+    roll = rng.normal(0, np.radians(2.5))
     rotation = turn(2, roll) @ turn(0, pitch)
     view = View(np.array([focal, focal]), center, rotation, np.array([0.0, -above, 0.0]))
     places = _places(rng, persons, distance, width / focal)
     depth = max(z + person.reach for (_, z), person in zip(places, persons, strict=True))
-    return Scene(view, persons, places, _boxes(rng, persons, places, distance), depth)
+    outfits = tuple(Outfit(rng) for _ in persons)
+    return Scene(view, persons, places, _boxes(rng, persons, places, distance), depth, outfits)
 
 
 def _places(rng: np.random.Generator, persons: tuple[Person, ...], distance: float, spread: float) -> np.ndarray:
@@ -104,14 +120,15 @@ def _places(rng: np.random.Generator, persons: tuple[Person, ...], distance: flo
 
 
 def _boxes(rng: np.random.Generator, persons: tuple[Person, ...], places: np.ndarray, distance: float) -> np.ndarray:
-    """Things on the floor: some behind or beside the people, one time in six a low one before the first."""
+    """Things on the floor: some behind or beside the people, three times in ten a low one or a post before the first."""
     boxes = []
     for _ in range(int(rng.integers(0, 5))):
         extent = np.exp(rng.uniform(np.log((0.25, 0.3, 0.25)), np.log((1.4, 1.6, 1.2))))
         middle = np.array([rng.uniform(-2.5, 2.5), distance + rng.uniform(-0.3, 3.0)])
         boxes.append(_box(middle, extent))
-    if rng.random() < 1 / 6 and distance > 2.6:
-        extent = np.array([rng.uniform(0.4, 1.2), rng.uniform(0.35, 0.8), rng.uniform(0.2, 0.5)])
+    if rng.random() < 0.3 and distance > 2.6:
+        low, post = rng.uniform((0.4, 0.35, 0.2), (1.2, 0.9, 0.5)), rng.uniform((0.08, 1.0, 0.08), (0.3, 2.2, 0.3))
+        extent = low if rng.random() < 0.6 else post
         ahead = distance - persons[0].reach - extent[2] / 2 - 0.1
         boxes.append(_box(np.array([places[0, 0] * ahead / distance + rng.uniform(-0.4, 0.4), ahead]), extent))
     clear = [b for b in boxes if b[0, 2] > 0.8 and not _stands_on(b, persons, places)]

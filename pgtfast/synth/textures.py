@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -44,22 +45,42 @@ def draw_skin(rng: np.random.Generator) -> np.ndarray:
     return linear(np.array(SKIN[low]) + (at - low) * (np.array(SKIN[low + 1]) - np.array(SKIN[low])))
 
 
+_GRAINS, _FINE = 64, 16
+"""A table of noise repeats after so many grains; each grain is laid out in so many steps."""
+_TABLES = 4
+
+
+@lru_cache
+def _table(number: int) -> np.ndarray:
+    """(_GRAINS * _FINE) squared values, flat: smooth noise, laid out finely enough that the nearest entry will do."""
+    coarse = np.random.default_rng([7, number]).random((_GRAINS, _GRAINS), np.float32)
+    share = (np.arange(_FINE, dtype=np.float32) + 0.5) / _FINE
+    share = share * share * (3 - 2 * share)
+    for axis in (0, 1):
+        after = np.roll(coarse, -1, axis)
+        shape = (1, 1, -1) if axis else (1, -1, 1)
+        fine = np.expand_dims(coarse, axis + 1)
+        fine = fine + share.reshape(shape) * (np.expand_dims(after, axis + 1) - fine)
+        coarse = fine.reshape(-1, coarse.shape[1]) if axis == 0 else fine.reshape(len(coarse), -1)
+    return coarse.ravel()
+
+
 class Noise:
-    """Smooth periodic noise over the plane, 0 to 1, mean one half."""
+    """Smooth periodic noise over the plane, 0 to 1, mean one half: a piece of one of a few tables."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self._table = rng.random((64, 64), np.float32)
+        self._table = _table(int(rng.integers(_TABLES)))
+        self._first = rng.integers(0, _GRAINS * _FINE, 2)
 
     def __call__(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Noise (...) with a grain of 1 at points u, v (...)."""
-        i, j = np.floor(u), np.floor(v)
-        a, b = (u - i).astype(np.float32), (v - j).astype(np.float32)
-        a, b = a * a * (3 - 2 * a), b * b * (3 - 2 * b)
-        i, j = i.astype(np.int32) & 63, j.astype(np.int32) & 63
-        k, m = (i + 1) & 63, (j + 1) & 63
-        table = self._table
-        top = table[i, j] + a * (table[k, j] - table[i, j])
-        return top + b * (table[i, m] + a * (table[k, m] - table[i, m]) - top)
+        side = _GRAINS * _FINE
+        i, j = (
+            np.floor(np.asarray(at, np.float32) * np.float32(_FINE)).astype(np.int32) + np.int32(first)
+            & np.int32(side - 1)
+            for at, first in zip((u, v), self._first, strict=True)
+        )
+        return self._table[i * np.int32(side) + j]
 
 
 def pattern(kind: str, u: np.ndarray, v: np.ndarray, noise: Noise) -> np.ndarray:

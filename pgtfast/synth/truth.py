@@ -1,4 +1,4 @@
-"""The hidden truth of a world: what its annotations do not say. Nothing that learns or fits may open it."""
+"""The hidden truth of a set: what its annotations do not say. Nothing that learns or fits may open it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._errors import PgtfastError
 
 
 class Truth(NamedTuple):
-    """N people; row i of every array is the person of `annotation_id[i]` in annotations.json.
+    """N people; row i of every array is the person of `annotation_id[i]` in the set's annotations.
 
     Convention:
         Metres, radians, camera frame (x right, y down, z forward). A point X is seen at focal * X[:2] / X[2] + center, in pixels with the centre
@@ -32,7 +32,7 @@ class Truth(NamedTuple):
     transl: np.ndarray
     """(N, 3) metres."""
     latent: np.ndarray
-    """(N, 32) of the prior that the pose was decoded from."""
+    """(N, 32) where the prior's encoder puts the pose."""
     focal: np.ndarray
     """(N, 2) pixels."""
     center: np.ndarray
@@ -44,7 +44,7 @@ class Truth(NamedTuple):
     landmarks_2d: np.ndarray
     """(N, 17, 2) where they are seen, pixels, without the annotation's noise; also of those outside the image."""
     visibility: np.ndarray
-    """(N, 17) int8: 0 outside the image, 1 hidden, 2 visible; the flags of the annotation."""
+    """(N, 17) int8: 0 outside the image, 1 hidden, 2 visible. An annotator leaves out some of the hidden ones: their flag in the annotation is 0."""
     up: np.ndarray
     """(N, 3) unit vector against gravity, camera frame."""
     camera_height: np.ndarray
@@ -54,28 +54,28 @@ class Truth(NamedTuple):
         return f"Truth({', '.join(f'{k}={v.shape}' for k, v in self._asdict().items())})"
 
 
-def write_truth(path: Path, people: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """Stack the people's arrays in an npz."""
-    columns = {name: np.array([person[name] for person in people]) for name in Truth._fields}
+def write_truth(path: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Join the pictures' arrays, by name of the column, in an npz."""
+    joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
     with open(path, "wb") as file:
-        np.savez_compressed(file, **columns)  # type: ignore[arg-type]  # numpy types allow_pickle only
+        np.savez_compressed(file, **joined)  # type: ignore[arg-type]  # numpy types allow_pickle only
 
 
 def read_truth(path: str | Path) -> Truth:
-    """Read the truth of a world.
+    """Read the truth of a set.
 
     Args:
-        path: truth.npz, or the world's folder.
+        path: OUT/truth/wild.npz or OUT/truth/test.npz, or the world's folder OUT, for that of wild.
 
     Raises:
         PgtfastError: there is no such file, or it is not one.
     """
     path = Path(path)
-    path = path / "truth.npz" if path.is_dir() else path
+    path = path / "truth" / "wild.npz" if path.is_dir() else path
     try:
         with np.load(path, allow_pickle=False) as file:
             return Truth(**{name: file[name] for name in Truth._fields})
     except FileNotFoundError as error:
         raise PgtfastError(f"{path}: no such file; python -m pgtfast.synth makes a world with its truth") from error
     except (OSError, ValueError, KeyError) as error:
-        raise PgtfastError(f"{path}: not the truth of a world ({error}); make the world anew") from error
+        raise PgtfastError(f"{path}: not the truth of a set ({error}); make the world anew") from error

@@ -1,4 +1,4 @@
-"""The folder of a world: pictures made in parallel, annotations in COCO's format, the truth beside them."""
+"""The folder of a world: pictures made in parallel, annotations in the files of real data sets, the truth beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,19 +23,16 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from .. import skeletons
 from .._errors import PgtfastError
-from ..formats.store import replacing
 from ..visuals import contact_sheet
-from .picture import Studio
-from .truth import Truth, write_truth
+from .clips import identity_of, read_clips
+from .layouts import Piece, answers, image_path, write_json, write_set
+from .picture import SETS, Painter
 
-ANNOTATIONS, IMAGES, CAMERAS, TRUTH = "annotations.json", "images", "cameras.json", "truth.npz"
 SHEET, RUN = "contact_sheet.jpg", "run.json"
 _PIECES = ".pieces"
-_CHUNK = 4
-_MOST = 100
-"""Ids of annotations are those of their image times this, plus the person's number."""
+_CHUNK = 8
+_SHOWN = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,25 +40,37 @@ class WorldConfig:
     """What decides a world; the same config and version make the same files, however many workers make them."""
 
     images: int = 100
-    """Pictures."""
-    width: int = 320
+    """Pictures of wild."""
+    studio: int | None = None
+    """Pictures of the studio; None for as many as of wild."""
+    bridge: int | None = None
+    """Pictures of the bridge; None for an eighth of wild's, at least eight."""
+    test: int | None = None
+    """Pictures of the test; None for a quarter of wild's, at least eight."""
+    sets: tuple[str, ...] = SETS
+    """Which sets to make. A set is the same whatever others are made."""
+    width: int = 256
     """Pixels."""
     height: int = 256
     """Pixels."""
     seed: int = 0
     """Of everything drawn."""
     people_min: int = 1
-    """Fewest people in a picture."""
+    """Fewest people in a picture; of the open world, as are the following."""
     people_max: int = 3
     """Most people in a picture."""
     keypoint_noise: float = 1.0
-    """Standard deviation of annotated keypoints about the true ones, pixels and axis; twice that where hidden."""
-    temperature: float = 1.0
+    """Standard deviation of annotated keypoints about the true ones, pixels and axis; more where hidden."""
+    temperature: float = 1.1
     """Standard deviation of the latent from which poses are decoded."""
+    poses: Path | None = None
+    """npz of recorded poses that half of the people take; None for the prior's alone."""
 
     def __post_init__(self) -> None:
         checks = (
             ("images", 1 <= self.images <= 10**7, "1 to 10000000"),
+            *((name, (getattr(self, name) or 0) >= 0, "0 or more") for name in ("studio", "bridge", "test")),
+            ("sets", bool(self.sets) and set(self.sets) <= set(SETS), f"some of {', '.join(SETS)}"),
             ("width", 32 <= self.width <= 4096, "32 to 4096 pixels"),
             ("height", 32 <= self.height <= 4096, "32 to 4096 pixels"),
             ("seed", 0 <= self.seed < 2**63, "0 or more"),
@@ -74,13 +83,31 @@ class WorldConfig:
             if not good:
                 raise PgtfastError(f"{name}: wanted {wanted}, got {getattr(self, name)}")
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures of each set that is made."""
+        few = {
+            "wild": self.images,
+            "studio": self.images,
+            "bridge": max(self.images // 8, 8),
+            "test": max(self.images // 4, 8),
+        }
+        asked = {"wild": self.images, "studio": self.studio, "bridge": self.bridge, "test": self.test}
+        found = {}
+        for kind in SETS:
+            count = asked[kind]
+            found[kind] = few[kind] if count is None else count
+        return {kind: count for kind, count in found.items() if kind in self.sets and count}
+
 
 class World(NamedTuple):
     """A finished world."""
 
     out: Path
-    images: int
-    people: int
+    images: dict[str, int]
+    """Of each set."""
+    people: dict[str, int]
+    """Annotated, of each set."""
     made: int
     """Pictures made by this call; the others were there before."""
 
@@ -98,16 +125,19 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
         PgtfastError: the folder cannot be written, or holds something else.
     """
     out = Path(out)
+    counts = config.counts
+    if not counts:
+        raise PgtfastError("sets: nothing to make: every set that is asked for has 0 pictures")
     run = _claim(out, config)
+    made = 0
     if not run["finished"]:
         alone = _lock(out)
         try:
-            missing = [n for n in range(config.images) if not _piece(out, n).exists()]
+            names = [(kind, number) for kind, count in counts.items() for number in range(count)]
+            missing = [(kind, number) for kind, number in names if not _piece_path(out, kind, number).exists()]
+            made = len(missing)
             with tqdm(
-                total=config.images,
-                initial=config.images - len(missing),
-                unit="image",
-                disable=None if progress else True,
+                total=len(names), initial=len(names) - made, unit="image", disable=None if progress else True
             ) as bar:
                 for count in _draw_all(out, config, missing, workers):
                     bar.update(count)
@@ -118,13 +148,18 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
             ) from error
         finally:
             os.close(alone)
-        return World(out, config.images, run["people"], len(missing))
-    return World(out, config.images, run["people"], 0)
+    return World(out, counts, run["people"], made)
 
 
 def _claim(out: Path, config: WorldConfig) -> dict[str, Any]:
     """What run.json says; written if the folder is new."""
-    wanted = {**asdict(config), "pgtfast_version": version("pgtfast"), **_assets()}
+    wanted: dict[str, Any] = {
+        **{f.name: getattr(config, f.name) for f in fields(config) if f.name not in (*SETS, "images", "sets", "poses")},
+        **{kind: config.counts.get(kind, 0) for kind in SETS},
+        "poses": identity_of(config.poses) if config.poses else None,
+        "pgtfast_version": version("pgtfast"),
+        **_assets(),
+    }
     path = out / RUN
     try:
         if not path.exists():
@@ -132,10 +167,9 @@ def _claim(out: Path, config: WorldConfig) -> dict[str, Any]:
                 raise PgtfastError(
                     f"out: {out} holds files but no {RUN}, so it is no world; choose a new or empty folder"
                 )
-            for folder in (IMAGES, _PIECES):
-                (out / folder).mkdir(parents=True, exist_ok=True)
+            (out / _PIECES).mkdir(parents=True, exist_ok=True)
             run: dict[str, Any] = {"config": wanted, "finished": False}
-            _write_json(path, run)
+            write_json(path, run)
             return run
         run = json.loads(path.read_text(encoding="utf-8"))
         found = run["config"]
@@ -152,7 +186,9 @@ def _claim(out: Path, config: WorldConfig) -> dict[str, Any]:
         raise PgtfastError(
             f"out: {out} holds a world of another config ({changes}); choose another folder, or repeat that config"
         )
-    lost = [name for name in (ANNOTATIONS, TRUTH) if finished and not (out / name).is_file()]
+    lost = [
+        str(p.relative_to(out)) for kind in config.counts for p in answers(out, kind) if finished and not p.is_file()
+    ]
     if lost:
         raise PgtfastError(f"out: {out} is finished, but {' and '.join(lost)} is gone; choose another folder")
     return run
@@ -177,24 +213,26 @@ def _assets() -> dict[str, str]:
     return {"body": f"free {body.source.sha256}", "prior": f"{prior.version} {prior.source.sha256}"}
 
 
-def _draw_all(out: Path, config: WorldConfig, numbers: list[int], workers: int) -> Iterator[int]:
+def _draw_all(out: Path, config: WorldConfig, names: list[tuple[str, int]], workers: int) -> Iterator[int]:
     """Draw the pictures, in processes that each keep a renderer; yields how many more are done."""
-    for left in (*(out / IMAGES).glob(".*.tmp"), *(out / _PIECES).glob(".*.tmp")):
+    for left in out.rglob(".*.tmp"):
         left.unlink()
     if workers == 0:
         threads = torch.get_num_threads()
         try:
             _prepare(config)
-            for number in numbers:
-                yield _draw(out, config, [number])
+            for name in names:
+                yield _draw(out, config, [name])
         finally:
             torch.set_num_threads(threads)
-            _STUDIO.pop().close()
+            if _PAINTER:
+                _PAINTER.pop().close()
         return
-    chunks = [numbers[at : at + _CHUNK] for at in range(0, len(numbers), _CHUNK)]
+    chunks = [names[at : at + _CHUNK] for at in range(0, len(names), _CHUNK)]
     if not chunks:
         return
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # what takes seconds to import is imported once
     with ProcessPoolExecutor(min(workers, len(chunks)), context, _prepare_worker, (config,)) as pool:
         tasks = [pool.submit(_draw, out, config, chunk) for chunk in chunks]
         try:
@@ -208,14 +246,15 @@ def _draw_all(out: Path, config: WorldConfig, numbers: list[int], workers: int) 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-_STUDIO: list[Studio] = []
-"""The studio of a worker process."""
+_PAINTER: list[Painter] = []
+"""The painter of a worker process."""
 
 
 def _prepare(config: WorldConfig) -> None:
     torch.set_num_threads(1)
     size, people = (config.width, config.height), (config.people_min, config.people_max)
-    _STUDIO.append(Studio(size, people, config.keypoint_noise, config.temperature))
+    clips = read_clips(config.poses) if config.poses else None
+    _PAINTER.append(Painter(size, people, config.keypoint_noise, config.temperature, clips))
 
 
 def _prepare_worker(config: WorldConfig) -> None:
@@ -233,96 +272,55 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _draw(out: Path, config: WorldConfig, numbers: list[int]) -> int:
-    for number in numbers:
-        picture = _STUDIO[-1].draw(config.seed, number)
+def _draw(out: Path, config: WorldConfig, names: list[tuple[str, int]]) -> int:
+    for kind, number in names:
+        picture = _PAINTER[-1].draw(kind, config.seed, number)
         content = io.BytesIO()
         Image.fromarray(picture.image).save(content, "JPEG", quality=92)
-        _write(out / IMAGES / _name(number), content.getvalue())
+        _write(out / kind / image_path(kind, number), content.getvalue())
         content = io.BytesIO()
-        columns = {f"{at}/{name}": value for at, person in enumerate(picture.people) for name, value in person.items()}
-        np.savez(content, focal=picture.focal, center=picture.center, **columns)
-        _write(_piece(out, number), content.getvalue())
-    return len(numbers)
+        keys = picture.people[0] if picture.people else ()
+        columns = {f"people/{key}": np.array([person[key] for person in picture.people]) for key in keys}
+        np.savez(content, focal=picture.focal, center=picture.center, **columns)  # type: ignore[arg-type]  # numpy types allow_pickle only
+        _write(_piece_path(out, kind, number), content.getvalue())
+    return len(names)
 
 
 def _finish(out: Path, config: WorldConfig, run: dict[str, Any]) -> dict[str, Any]:
-    """Gather the pieces: annotations, truth, contact sheet; then say that the world is finished."""
-    skeleton = skeletons.get("coco17")
-    images, annotations, people = [], [], []
-    cameras = {}
-    for number in range(config.images):
-        image_id = number + 1
-        images.append({"id": image_id, "file_name": _name(number), "width": config.width, "height": config.height})
-        with np.load(_piece(out, number), allow_pickle=False) as piece:
-            cameras[_name(number)] = {name: piece[name].tolist() for name in ("focal", "center")}
-            for at in range(sum(key.endswith("/bbox") for key in piece.files)):
-                person = {name: piece[f"{at}/{name}"] for name in ("bbox", "area", "keypoints")}
-                ids = {"annotation_id": np.int64(image_id * _MOST + at), "image_id": np.int64(image_id)}
-                truth = {name: piece[f"{at}/{name}"] for name in Truth._fields if name not in ids}
-                people.append({**ids, **truth})
-                annotations.append(_annotation(person, people[-1]))
-    category = {
-        "id": 1,
-        "name": "person",
-        "supercategory": "person",
-        "keypoints": list(skeleton.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
-    }
-    info = {
-        "description": f"pgtfast free synthetic world, seed {config.seed}",
-        "version": run["config"]["pgtfast_version"],
-    }
-    coco = {"info": info, "images": images, "annotations": annotations, "categories": [category]}
-    with replacing(out / TRUTH) as partial:
-        write_truth(partial, people)
-    _write_json(out / CAMERAS, cameras)
-    _write_json(out / ANNOTATIONS, coco)
-    shown = [np.asarray(Image.open(out / IMAGES / _name(n))) for n in range(min(config.images, 48))]
-    content = io.BytesIO()
-    sheet = contact_sheet(shown, columns=6, cell=(round(256 * config.width / config.height) + 6, 262))
-    Image.fromarray(sheet).save(content, "JPEG", quality=90)
-    _write(out / SHEET, content.getvalue())
-    run = {**run, "finished": True, "people": len(people)}
-    _write_json(out / RUN, run)
+    """Gather the pieces in each set's files, and say that the world is finished."""
+    people = {}
+    for kind, count in config.counts.items():
+        pieces = (_read_piece(out, kind, number) for number in range(count))
+        size = (config.width, config.height)
+        people[kind] = write_set(out, kind, pieces, seed=config.seed, size=size, assets=_assets())
+        shown = [np.asarray(Image.open(out / kind / image_path(kind, n))) for n in range(min(count, _SHOWN))]
+        content = io.BytesIO()
+        sheet = contact_sheet(shown, columns=8, cell=(round(256 * config.width / config.height) + 6, 262))
+        Image.fromarray(sheet).save(content, "JPEG", quality=90)
+        _write(out / kind / SHEET, content.getvalue())
+    run = {**run, "finished": True, "people": people}
+    write_json(out / RUN, run)
     shutil.rmtree(out / _PIECES)
     return run
 
 
-def _annotation(person: dict, truth: dict) -> dict[str, Any]:
-    flags = truth["visibility"]
-    keypoints = [
-        value
-        for (x, y), flag in zip(person["keypoints"].tolist(), flags.tolist(), strict=True)
-        for value in (round(x, 2), round(y, 2), flag)
-    ]
-    return {
-        "id": int(truth["annotation_id"]),
-        "image_id": int(truth["image_id"]),
-        "category_id": 1,
-        "iscrowd": 0,
-        "bbox": [round(v, 2) for v in person["bbox"].tolist()],
-        "area": round(float(person["area"]), 2),
-        "num_keypoints": int((flags > 0).sum()),
-        "keypoints": keypoints,
-    }
+def _read_piece(out: Path, kind: str, number: int) -> Piece:
+    with np.load(_piece_path(out, kind, number), allow_pickle=False) as file:
+        image = {key: file[key] for key in ("focal", "center")}
+        people = {key.removeprefix("people/"): file[key] for key in file.files if key.startswith("people/")}
+    return Piece(number, image, people)
 
 
-def _name(number: int) -> str:
-    return f"{number + 1:06d}.jpg"
-
-
-def _piece(out: Path, number: int) -> Path:
-    return out / _PIECES / f"{number + 1:06d}.npz"
+def _piece_path(out: Path, kind: str, number: int) -> Path:
+    return out / _PIECES / kind / f"{number + 1:07d}.npz"
 
 
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all. Not flushed to the disk one by one: a picture is cheap to make again."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    partial.write_bytes(content)
+    try:
+        partial.write_bytes(content)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
     os.replace(partial, path)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(value) + "\n", encoding="utf-8")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +17,18 @@ from pgtfast._errors import PgtfastError
 from pgtfast.data import read_coco_persons
 from pgtfast.synth import Truth, WorldConfig, make_world, read_truth, world
 from pgtfast.synth.__main__ import main
+from pgtfast.synth.clips import read_clips
 
-CONFIG = WorldConfig(images=5, width=160, height=128, seed=3, people_max=2)
+SMALL = {"width": 96, "height": 80, "seed": 3, "people_max": 2}
+CONFIG = WorldConfig(images=5, studio=6, bridge=2, test=3, **SMALL)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "world"
     result = make_world(out, CONFIG, workers=0, progress=False)
-    assert (result.images, result.made) == (5, 5)
+    assert result.images == {"wild": 5, "studio": 6, "bridge": 2, "test": 3}
+    assert result.made == 16
     return out
 
 
@@ -29,35 +36,37 @@ def files(out: Path) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
+def annotations(out: Path, kind: str = "wild") -> Path:
+    return out / kind / "annotations/person_keypoints_train2017.json"
+
+
 def test_holds_what_it_promises(made):
-    names = set(files(made))
-    assert names == {
-        "annotations.json", "cameras.json", "contact_sheet.jpg", "run.json", "truth.npz", *(f"images/{n:06d}.jpg" for n in range(1, 6)),
-    }  # fmt: skip
+    names = [name for name in files(made) if not name.startswith("studio/")]
+    assert sorted(names) == sorted([
+        "run.json", "truth/wild.npz", "truth/test.npz", "bridge/3DPW_train.json", "bridge/pgtfast_world.json", "bridge/contact_sheet.jpg",
+        *(f"bridge/imageFiles/free_0000_00/image_{n:05d}.jpg" for n in range(2)),
+        *(f"{kind}/{name}" for kind in ("wild", "test")
+          for name in ("annotations/person_keypoints_train2017.json", "cameras.json", "contact_sheet.jpg", "pgtfast_world.json")),
+        *(f"wild/train2017/{n:012d}.jpg" for n in range(1, 6)), *(f"test/train2017/{n:012d}.jpg" for n in range(1, 4)),
+    ])  # fmt: skip
+    assert "studio/annotations/Human36M_subject1_SMPL_NeuralAnnot.json" in files(made)
+    assert "studio/images/s_01_act_02_subact_01_ca_01/s_01_act_02_subact_01_ca_01_000001.jpg" in files(made)
 
 
-def test_reads_as_coco_and_every_person_has_its_truth(made):
-    people = read_coco_persons(made / "annotations.json")
-    truth = read_truth(made)
-    assert all(reason is None for reason in people.reason)
-    np.testing.assert_array_equal(people.annotation_id, truth.annotation_id)
-    np.testing.assert_array_equal(people.keypoints[..., 2], np.array([0, 0.5, 1])[truth.visibility])
-    assert len(people) == json.loads((made / "run.json").read_text())["people"] > 0
-
-
-def test_cameras_are_those_of_the_truth(made):
-    cameras = json.loads((made / "cameras.json").read_text())
-    truth = read_truth(made)
-    assert len(cameras) == 5
-    for image_id, focal, center in zip(truth.image_id, truth.focal, truth.center, strict=True):
-        assert cameras[f"{image_id:06d}.jpg"] == {"focal": focal.tolist(), "center": center.tolist()}
+def test_counts_its_people(made):
+    people, truth = read_coco_persons(annotations(made)), read_truth(made)
+    assert all(reason in (None, "no-keypoints: no keypoint is labelled") for reason in people.reason)
+    run = json.loads((made / "run.json").read_text())
+    assert run["people"]["wild"] == len(people) == len(truth.betas) > 0
+    assert run["people"]["studio"] == 6
 
 
 def test_keypoints_lie_about_their_projection(made):
-    people, truth = read_coco_persons(made / "annotations.json"), read_truth(made)
+    people, truth = read_coco_persons(annotations(made)), read_truth(made)
     off = people.keypoints[..., :2] - truth.landmarks_2d
-    for flag, spread in ((1, 2.0), (2, 1.0)):
-        assert np.abs(off[truth.visibility == flag]).max() < 5 * spread + 0.01
+    flags = people.keypoints[..., 2] * 2
+    for flag, spread in ((1, 4.8), (2, 1.6)):
+        assert np.abs(off[flags == flag]).max() < 4.5 * spread + 0.01
     assert not people.keypoints[truth.visibility == 0].any()
     seen = truth.landmarks[..., :2] / truth.landmarks[..., 2:] * truth.focal[:, None] + truth.center[:, None]
     np.testing.assert_allclose(seen, truth.landmarks_2d, atol=1e-3)
@@ -68,27 +77,123 @@ def test_the_same_with_any_number_of_workers(made, tmp_path):
     assert files(tmp_path / "w") == files(made)
 
 
+def test_a_set_is_the_same_without_the_others(made, tmp_path):
+    result = make_world(tmp_path / "w", replace(CONFIG, sets=("test",)), workers=0, progress=False)
+    assert result.images == {"test": 3}
+    found = files(tmp_path / "w")
+    assert {name.split("/")[0] for name in found} == {"test", "truth", "run.json"}
+    assert all(found[name] == content for name, content in files(made).items() if name.startswith("test/"))
+
+
+def test_the_test_is_not_in_wild(made):
+    pictures = {path.read_bytes() for kind in ("wild", "test", "bridge") for path in (made / kind).rglob("*0*.jpg")}
+    assert len(pictures) == 5 + 3 + 2
+
+
 def test_another_seed_is_another_world(made, tmp_path):
-    make_world(tmp_path / "w", WorldConfig(images=1, width=160, height=128, seed=4), workers=0, progress=False)
-    assert (tmp_path / "w/images/000001.jpg").read_bytes() != (made / "images/000001.jpg").read_bytes()
+    config = WorldConfig(images=1, sets=("wild",), **{**SMALL, "seed": 4})
+    make_world(tmp_path / "w", config, workers=0, progress=False)
+    name = "wild/train2017/000000000001.jpg"
+    assert (tmp_path / "w" / name).read_bytes() != (made / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("asked", "counts"),
+    [
+        ({}, {"wild": 400, "studio": 400, "bridge": 50, "test": 100}),
+        ({"studio": 7, "test": 0}, {"wild": 400, "studio": 7, "bridge": 50}),
+        ({"sets": ("bridge", "wild")}, {"wild": 400, "bridge": 50}),
+        ({"images": 20}, {"wild": 20, "studio": 20, "bridge": 8, "test": 8}),
+    ],
+)
+def test_how_many_pictures(asked, counts):
+    assert WorldConfig(**{"images": 400, **asked}).counts == counts
+
+
+@pytest.fixture
+def recorded(tmp_path) -> Path:
+    """Poses of ten clips; those of clip n bend the left knee by n / 10."""
+    poses = np.zeros((40, 24, 3), np.float32)
+    poses[:, 4, 0] = np.repeat(np.arange(10), 4) / 10
+    np.savez(tmp_path / "poses.npz", poses=poses, src=np.repeat([f"clip{n}" for n in range(10)], 4))
+    return tmp_path / "poses.npz"
+
+
+def test_recorded_poses_are_taken_and_clips_of_the_test_are_its_own(recorded, tmp_path):
+    config = WorldConfig(images=16, test=16, sets=("wild", "test"), poses=recorded, **SMALL)
+    make_world(tmp_path / "w", config, workers=0, progress=False)
+    bent = {}
+    for kind in ("wild", "test"):
+        pose = read_truth(tmp_path / f"w/truth/{kind}.npz").body_pose.reshape(-1, 23, 3)
+        mine = pose[np.abs(pose[:, [11, 12, 15, 16, 17, 18]]).max((1, 2)) < 1e-5]  # spine, arms as recorded
+        assert 0.2 < len(mine) / len(pose) < 0.8
+        bent[kind] = set(np.round(np.abs(mine[:, 3:5, 0]).max(1) * 10).astype(int).tolist())
+    assert bent["test"] <= {4, 9}
+    assert not bent["wild"] & {4, 9}
+    with pytest.raises(PgtfastError, match=r"another config .*poses"):
+        make_world(tmp_path / "w", replace(config, poses=None), workers=0, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"pose": np.zeros((2, 72))}, "'poses'"),
+        ({"poses": np.zeros((2, 70))}, r"\(N, 24, 3\)"),
+        ({"poses": np.full((2, 72), np.nan)}, "finite"),
+        ({"poses": np.zeros((2, 72)), "src": np.zeros(3)}, "src"),
+    ],
+)
+def test_recorded_poses_say_what_is_wrong(columns, message, tmp_path):
+    np.savez(tmp_path / "poses.npz", **columns)
+    with pytest.raises(PgtfastError, match=message):
+        read_clips(tmp_path / "poses.npz")
+    with pytest.raises(PgtfastError, match="cannot be read"):
+        read_clips(tmp_path / "other.npz")
 
 
 def test_taken_up_where_it_stopped(made, tmp_path, monkeypatch):
     draw = world._draw
 
-    def stop(out, config, numbers):
-        if numbers == [3]:
-            (out / "images/.000004.jpg.1.tmp").write_bytes(b"half")
+    def stop(out, config, names):
+        if names == [("studio", 3)]:
+            (out / "wild/train2017/.000000000004.jpg.1.tmp").write_bytes(b"half")
             raise KeyboardInterrupt
-        return draw(out, config, numbers)
+        return draw(out, config, names)
 
     monkeypatch.setattr(world, "_draw", stop)
     out = tmp_path / "w"
     with pytest.raises(KeyboardInterrupt):
         make_world(out, CONFIG, workers=0, progress=False)
-    assert not (out / "annotations.json").exists()
+    assert not annotations(out).exists()
     monkeypatch.setattr(world, "_draw", draw)
-    assert make_world(out, CONFIG, workers=0, progress=False).made == 2
+    assert make_world(out, CONFIG, workers=0, progress=False).made == 16 - 8
+    assert files(out) == files(made)
+
+
+def test_killed_and_taken_up(made, tmp_path):
+    out = tmp_path / "w"
+    options = [
+        "--images",
+        "5",
+        "--studio",
+        "6",
+        "--bridge",
+        "2",
+        "--test",
+        "3",
+        "--size",
+        "96x80",
+        "--seed",
+        "3",
+        "--people",
+        "1..2",
+    ]
+    command = [sys.executable, "-m", "pgtfast.synth", str(out), *options, "--workers", "1", "--quiet"]
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and not list(out.glob("wild/train2017/*.jpg")):
+            time.sleep(0.02)
+        process.kill()
+    assert main([*command[3:], "--workers", "0"]) == 0
     assert files(out) == files(made)
 
 
@@ -110,8 +215,8 @@ def test_finished_is_recognised(made):
 
 
 def test_refuses_another_config(made):
-    with pytest.raises(PgtfastError, match=r"another config \(images: 5 there, 6 now\)"):
-        make_world(made, WorldConfig(**{**CONFIG.__dict__, "images": 6}), workers=0, progress=False)
+    with pytest.raises(PgtfastError, match=r"another config \(wild: 5 there, 6 now\)"):
+        make_world(made, replace(CONFIG, images=6), workers=0, progress=False)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"config": 1, "finished": true}', '{"finished": true}'])
@@ -132,7 +237,15 @@ def test_refuses_other_folders_and_files(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"images": 0}, {"width": 8}, {"seed": -1}, {"people_min": 3, "people_max": 2}, {"keypoint_noise": float("nan")}],
+    [
+        {"images": 0},
+        {"width": 8},
+        {"seed": -1},
+        {"people_min": 3, "people_max": 2},
+        {"keypoint_noise": float("nan")},
+        {"sets": ("wild", "wilder")},
+        {"studio": -1},
+    ],
 )
 def test_config_says_what_it_wants(change):
     with pytest.raises(PgtfastError, match="wanted"):
@@ -142,13 +255,14 @@ def test_config_says_what_it_wants(change):
 def test_truth_says_what_is_wrong(tmp_path):
     with pytest.raises(PgtfastError, match="no such file"):
         read_truth(tmp_path)
-    (tmp_path / "truth.npz").write_bytes(b"PK nothing")
+    (tmp_path / "wild.npz").write_bytes(b"PK nothing")
     with pytest.raises(PgtfastError, match="not the truth"):
-        read_truth(tmp_path)
+        read_truth(tmp_path / "wild.npz")
 
 
 def test_command(made, capsys):
-    arguments = [str(made), "--images", "5", "--size", "160x128", "--seed", "3", "--people", "1..2", "--workers", "0"]
+    arguments = [str(made), "--images", "5", "--studio", "6", "--bridge", "2", "--test", "3"]
+    arguments += ["--size", "96x80", "--seed", "3", "--people", "1..2", "--workers", "0"]
     assert main(arguments) == 0
     assert "finished before" in capsys.readouterr().out
     assert main([*arguments, "--keypoint-noise", "2"]) == 2
@@ -157,7 +271,7 @@ def test_command(made, capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("wrong", [["--size", "big"], ["--people", "a"], ["--images", "x"], []])
+@pytest.mark.parametrize("wrong", [["--size", "big"], ["--people", "a"], ["--images", "x"], ["--test", "few"], []])
 def test_command_line_that_is_wrong(wrong, tmp_path):
     with pytest.raises(SystemExit) as end:
         main([str(tmp_path / "w"), *wrong] if wrong else [])
@@ -166,5 +280,5 @@ def test_command_line_that_is_wrong(wrong, tmp_path):
 
 
 def test_reading_the_truth_needs_no_renderer(made):
-    assert isinstance(read_truth(made / "truth.npz"), Truth)
+    assert isinstance(read_truth(made / "truth/test.npz"), Truth)
     assert pgtfast.load_body("free").source.sha256 in json.loads((made / "run.json").read_text())["config"]["body"]
