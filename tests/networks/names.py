@@ -1,0 +1,35 @@
+"""Names of weights, written down from the published networks."""
+
+from __future__ import annotations
+
+BN = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+
+
+def resnet(depth: int) -> set[str]:
+    """torchvision's ResNet without `fc`."""
+    names = {"conv1.weight", *(f"bn1.{n}" for n in BN)}
+    for stage, blocks in enumerate(BLOCKS[depth], 1):
+        for block in range(blocks):
+            at = f"layer{stage}.{block}"
+            for conv in (1, 2, 3) if depth == 50 else (1, 2):
+                names |= {f"{at}.conv{conv}.weight", *(f"{at}.bn{conv}.{n}" for n in BN)}
+            if block == 0 and (depth == 50 or stage > 1):
+                names |= {f"{at}.downsample.0.weight", *(f"{at}.downsample.1.{n}" for n in BN)}
+    return names
+
+
+def upsampling() -> set[str]:
+    """What Simple Baselines' `pose_resnet` has besides."""
+    names = {"final_layer.weight", "final_layer.bias"}
+    for layer in (0, 3, 6):
+        names |= {f"deconv_layers.{layer}.weight", *(f"deconv_layers.{layer + 1}.{n}" for n in BN)}
+    return names
+
+
+def heads() -> set[str]:
+    """Of Pose2Pose besides `backbone.`."""
+    names = {f"position_net.conv.0.{n}" for n in ("weight", "bias")}
+    for layer in ("conv", "root_pose_out", "pose_out", "shape_out", "cam_out"):
+        names |= {f"rotation_net.{layer}.0.{n}" for n in ("weight", "bias")}
+    return names | {f"rotation_net.conv.1.{n}" for n in BN}
