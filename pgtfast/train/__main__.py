@@ -9,14 +9,16 @@ from typing import Any
 
 from .._cli import run
 from .._errors import PgtfastError
+from .annotator import AnnotatorConfig, train_annotator
+from .pose2d import Pose2dConfig, train_pose2d
 from .prior import PriorConfig, train_prior
 
 USAGE = """usage: python -m pgtfast.train MODULE:RECIPE [--override value ...] [--debug]
 
-Runs a recipe: a function without arguments that returns a training config, e.g. python_training.prior:free.
+Runs a recipe: a function without arguments that returns a training config, e.g. python_training.annotator:tiny.
 Every field of the config can be set on the command line; `python -m pgtfast.train MODULE:RECIPE --help` lists them
 with their units. The resolved config is saved beside the result. Running the same command again resumes an
-unfinished run; --debug shows the traceback of an error."""
+unfinished run; --debug shows the traceback of an error. Several GPUs: torchrun --nproc_per_node N -m pgtfast.train ..."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,8 +34,14 @@ def _train(arguments: list[str]) -> int:
     match config:
         case PriorConfig():
             result = train_prior(config)
+        case Pose2dConfig():
+            result = train_pose2d(config)
+        case AnnotatorConfig():
+            result = train_annotator(config)
         case _:
-            raise PgtfastError(f"{arguments[0]}: wanted a recipe that returns PriorConfig, got {type(config).__name__}")
+            raise PgtfastError(
+                f"{arguments[0]}: wanted a recipe that returns PriorConfig, Pose2dConfig or AnnotatorConfig, got {type(config).__name__}"
+            )
     print(f"done: {result}")
     return 0
 

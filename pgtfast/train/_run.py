@@ -12,6 +12,10 @@ from .._errors import PgtfastError
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
+LAST = "last.ckpt"
+"""Everything that a network's run needs to go on."""
+BEST = "best.ckpt"
+"""The same at the best validation so far."""
 RESULT = "result.json"
 
 
@@ -21,8 +25,8 @@ def resolved(config: Any) -> dict:
     return {"kind": type(config).__name__, **fields}
 
 
-def open_run(config: Any) -> str:
-    """Claim `config.out`.
+def open_run(config: Any, *, claim: bool = True) -> str:
+    """Claim `config.out`, or without `claim` see whether it could be claimed.
 
     Returns:
         "new", "unfinished" (same config, a checkpoint may be there) or "finished".
@@ -37,18 +41,20 @@ def open_run(config: Any) -> str:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PgtfastError(f"out: {out} exists and is no training run. Name a new folder with --out.")
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(file, wanted)
+            if claim:
+                out.mkdir(parents=True, exist_ok=True)
+                write_json(file, wanted)
         except OSError as error:
             raise PgtfastError(f"out: cannot write to {out} ({error.strerror})") from error
         return "new"
     try:
         found = json.loads(file.read_text())
-        different = [k for k in sorted(wanted.keys() | found.keys()) if wanted.get(k) != found.get(k)]
+        before, now = _flat(found), _flat(wanted)
+        different = [k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)]
     except (OSError, ValueError, AttributeError) as error:
         raise PgtfastError(f"{file}: not a readable config ({error}). Name a new folder with --out.") from error
     if different:
-        changes = ", ".join(f"{k} was {found.get(k)!r}, now {wanted.get(k)!r}" for k in different)
+        changes = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in different)
         raise PgtfastError(f"out: {out} holds a run of another config: {changes}. Name a new folder with --out.")
     return "finished" if (out / RESULT).exists() else "unfinished"
 
@@ -65,4 +71,14 @@ def _plain(value: Any) -> Any:
         return value.as_posix()
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return value
+
+
+def _flat(values: dict, head: str = "") -> dict[str, Any]:
+    """Nested values by dotted names, as the command line knows them."""
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out |= _flat(value, f"{head}{name}.") if isinstance(value, dict) else {f"{head}{name}": value}
+    return out

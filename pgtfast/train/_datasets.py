@@ -1,0 +1,158 @@
+"""The datasets of a run: opened, checked and parted before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from .. import skeletons
+from .._errors import PgtfastError
+from ..body import BodyModel
+from ..data import ImageSet, Supervision
+from ..data.roots import KINDS, open_dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasets:
+    """Root folders by kind; which files are looked for in them stands in `pgtfast.data.roots`."""
+
+    h36m: tuple[Path, ...] = ()
+    """Human3.6M (motion capture)."""
+    mpi_inf_3dhp: tuple[Path, ...] = ()
+    """MPI-INF-3DHP (motion capture)."""
+    muco: tuple[Path, ...] = ()
+    """MuCo-3DHP (motion capture)."""
+    coco: tuple[Path, ...] = ()
+    """COCO keypoints, whole-body or persons (in the wild)."""
+    mpii: tuple[Path, ...] = ()
+    """MPII human pose (in the wild)."""
+    lspet: tuple[Path, ...] = ()
+    """Leeds sports, extended (in the wild)."""
+    crowdpose: tuple[Path, ...] = ()
+    """CrowdPose (in the wild)."""
+    instavariety: tuple[Path, ...] = ()
+    """InstaVariety (in the wild)."""
+    up3d: tuple[Path, ...] = ()
+    """UP-3D (in the wild)."""
+    pw3d: tuple[Path, ...] = ()
+    """3DPW (the bridge: in the wild, with 3D)."""
+
+    def roots(self) -> list[tuple[str, Path]]:
+        """(kind, folder) of every root."""
+        return [(f.name, Path(root)) for f in fields(self) for root in getattr(self, f.name)]
+
+    def only(self, *roles: str) -> Datasets:
+        """The kinds of some roles alone: "mocap", "wild", "bridge"."""
+        return replace(self, **{f.name: () for f in fields(self) if KINDS[f.name] not in roles})
+
+
+def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
+    """Every dataset, each with somebody to learn from.
+
+    Raises:
+        PgtfastError: a folder is missing, or nobody in it can be used.
+    """
+    found = []
+    for kind, root in datasets.roots():
+        if not root.is_dir():
+            raise PgtfastError(
+                f"datasets.{kind}: no folder {root}. Give the dataset's root: --datasets.{kind} DIR; for a free one: python -m pgtfast.synth DIR"
+            )
+        image_set = open_dataset(kind, root, split=split)
+        usable = _usable(image_set)
+        if not usable.any():
+            reasons = sorted({str(r).partition(":")[0] for r in image_set.people.reason if r is not None})
+            raise PgtfastError(
+                f"datasets.{kind}: no person left of {len(image_set.people)} in {root}"
+                + (f" (reasons: {', '.join(reasons)})" if reasons else "; nobody has a labelled keypoint")
+            )
+        found.append(image_set)
+    return found
+
+
+def check_keypoints(sets: Sequence[ImageSet], supervision: Supervision) -> None:
+    """Refuse a dataset whose keypoints find no place among the supervised ones."""
+    for image_set in sets:
+        name = image_set.people.landmark_set
+        base = skeletons.get(supervision.sets[0]).index
+        if name not in supervision.sets and not any(key in base for key in skeletons.get(name).index):
+            raise PgtfastError(
+                f"{image_set.people.dataset}: its keypoints are {name}, of which none is in {'+'.join(supervision.sets)}; "
+                "name another supervision set or leave the dataset out"
+            )
+
+
+def check_landmarks(names: Sequence[str], body: BodyModel) -> None:
+    """Refuse supervision by landmarks that the body does not have."""
+    missing = [name for name in names if name not in body.landmark_sets]
+    if missing:
+        raise PgtfastError(
+            f"supervision: the body {body.kind} has no landmarks {', '.join(missing)}; it has {', '.join(body.landmark_sets)}"
+        )
+
+
+def check_bodies(sets: Sequence[ImageSet], kind: str) -> None:
+    """Refuse body parameters of another body than the network's where they would be learned from."""
+    for image_set in sets:
+        theirs = image_set.people.body_model
+        if image_set.use_3d and image_set.people.pose is not None and theirs not in (None, kind):
+            raise PgtfastError(
+                f"{image_set.people.dataset}: its body parameters are of {theirs}, the network's body is {kind}. Train with --body of that kind, "
+                "or leave the dataset out"
+            )
+
+
+def part(sets: Sequence[ImageSet], every: int) -> tuple[list[ImageSet], list[ImageSet]]:
+    """Sets to learn from, and the same sets with the held-out pictures.
+
+    Names alone decide, in an order that has nothing to do with them, so that every run of a set holds out the same; where pictures lie in at least
+    `2 * every` folders (the sequences of 3DPW) whole folders are held out.
+    """
+    kept, held = [], []
+    for image_set in sets:
+        people = image_set.people
+        names = [str(path) for path in people.image_path]
+        folders = {name.rpartition("/")[0] for name in names}
+        if len(folders) >= 2 * every:
+            names = [name.rpartition("/")[0] for name in names]
+        shuffled = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
+        out = np.isin(np.array(names, dtype=object), np.array(shuffled[every - 1 :: every], dtype=object))
+        usable = _usable(image_set)
+        for wanted, what in ((out, "held out"), (~out, "to learn from")):
+            if not (usable & wanted).any():
+                raise PgtfastError(
+                    f"held_out_every: {every} leaves nobody {what} in {people.dataset}; take another number"
+                )
+        kept.append(replace(image_set, people=people.rows(~out)))
+        held.append(replace(image_set, people=people.rows(out)))
+    return kept, held
+
+
+def describe(sets: Sequence[ImageSet]) -> str:
+    """ "studio 1,200 people (mocap), ..." for a line at the start of a run."""
+    return ", ".join(
+        f"{s.people.dataset} {int(_usable(s).sum()):,} people ({s.role}{'' if s.use_3d else ', 2D only'})" for s in sets
+    )
+
+
+def default_supervision(sets: Sequence[ImageSet], body: BodyModel, mode: str) -> tuple[str, ...]:
+    """Landmark sets to supervise by where the config names none.
+
+    The free body: its own joints, and those of the datasets in their own definition. SMPL: Pose2Pose's 33 joints ("faithful"), and in addition
+    each dataset's own set where the body has it ("improved").
+    """
+    if body.kind == "free":
+        return ("p2p25", "h36m17", "coco17", "smpl24")
+    own = dict.fromkeys(s.people.landmark_set for s in sets)
+    more = [name for name in own if name in body.landmark_sets and name != "p2p33"] if mode == "improved" else []
+    return ("p2p33", *more)
+
+
+def _usable(image_set: ImageSet) -> np.ndarray:
+    people = image_set.people
+    usable = np.array([r is None for r in people.reason], dtype=bool)
+    return usable & (people.keypoints[..., 2] > 0).any(1)

@@ -1,0 +1,152 @@
+"""Device, precision and processes, and what several processes must agree on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+
+from .._errors import PgtfastError
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+    from ._config import TrainingConfig
+
+T = TypeVar("T")
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Lightning Fabric for this process: alone, or one of those that torchrun started."""
+    try:
+        from lightning.fabric import Fabric
+        from lightning.fabric.strategies import DDPStrategy
+    except ModuleNotFoundError as error:
+        raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
+    world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if config.accelerator == "cuda" and not torch.cuda.is_available():
+        raise PgtfastError("accelerator: wanted cuda, but torch sees no GPU here; take --accelerator cpu")
+    on_gpu = config.accelerator == "cuda" or (config.accelerator == "auto" and torch.cuda.is_available())
+    if config.batchnorm == "sync" and not on_gpu:
+        raise PgtfastError("batchnorm: 'sync' needs GPUs; take 'batch' or 'frozen' on the CPU")
+    if config.batch_size % (world * config.accumulate):
+        raise PgtfastError(
+            f"batch_size: {config.batch_size} people do not divide into {world} processes with {config.accumulate} parts each"
+        )
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # moments of unused weights decay into denormals, which halve the speed of a CPU
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=local,
+        num_nodes=world // local,
+        precision=config.precision,
+        strategy=DDPStrategy() if world > 1 else "auto",
+    )
+    fabric.launch()
+    fabric.seed_everything(config.seed, verbose=False)
+    return fabric
+
+
+def on_first(fabric: Fabric, action: Callable[[], T]) -> T:
+    """The result of `action` on the first process, on all of them; its PgtfastError ends all."""
+    result: Any = None
+    error: str | None = None
+    if fabric.is_global_zero:
+        try:
+            result = action()
+        except PgtfastError as caught:
+            error = str(caught)
+    result, error = fabric.broadcast((result, error))
+    if error is not None:
+        raise PgtfastError(error)
+    return result
+
+
+def sum_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Scalars summed over all processes, in one exchange."""
+    if not distributed.is_initialized() or not values:
+        return values
+    stacked = torch.stack([v.detach().float() for v in values.values()])
+    distributed.all_reduce(stacked)
+    return dict(zip(values, stacked.unbind(), strict=True))
+
+
+def set_up(fabric: Fabric, network: nn.Module, config: TrainingConfig) -> tuple[Any, Any, Any]:
+    """Bring a network to its device.
+
+    Returns:
+        The network itself, which checkpoints are made of; what the loop calls in its place; the optimizer.
+    """
+    if config.batchnorm == "sync":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train_mode(network, config)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    called: Any = torch.compile(network) if config.compile else network
+    model, wrapped = fabric.setup(called, optimizer)
+    return network, model, wrapped
+
+
+def train_mode(network: nn.Module, config: TrainingConfig) -> None:
+    """Training mode, with batch normalisation as the config wants it."""
+    network.train()
+    if config.batchnorm == "frozen":
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
+def in_memory_order(image: Tensor, config: TrainingConfig) -> Tensor:
+    """Pictures (B, 3, H, W) laid out as the network is."""
+    return image.contiguous(memory_format=torch.channels_last) if config.channels_last else image
+
+
+class Stop:
+    """Turns SIGINT and SIGTERM into a wish that the loop grants between two steps; a second signal ends the process at once.
+
+    With several processes all stop after the same step, whoever was asked.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._former: dict[int, Any] = {}
+        self._group = None
+
+    def __enter__(self) -> Stop:
+        if distributed.is_initialized():
+            self._group = distributed.new_group(backend="gloo")  # on the CPU: the answer is read every step
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._former[number] = signal.signal(number, self._note)
+            except ValueError:  # not in the main thread: whoever runs this there keeps the signals
+                break
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def asked(self) -> bool:
+        """Whether to stop now."""
+        if self._group is None:
+            return self._asked
+        flag = torch.tensor([int(self._asked)])
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX, group=self._group)
+        return bool(flag)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._former = {}

@@ -1,0 +1,84 @@
+"""A loss that is not finite ends the run and names the batch, without waiting for the device at every step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed
+
+from .._errors import PgtfastError
+from ..data import ImageSet
+from ._run import write_json
+
+_SHOWN = 6
+REPORT = "not_finite.json"
+"""All people of the batch that ended a run."""
+
+
+class Guard:
+    """Looks at every loss; on the CPU at once, elsewhere whenever the loop reads its losses anyway.
+
+    Args:
+        sets: the loader's, by `Batch.set_index`.
+        out: folder of the run.
+        device: of the losses.
+    """
+
+    def __init__(self, sets: Sequence[ImageSet], out: Path, device: torch.device) -> None:
+        self._sets = sets
+        self._out = out
+        self._bad = torch.full((), -1, dtype=torch.int64, device=device)
+        self._at_once = device.type == "cpu"
+        self._recent: deque[tuple[int, dict[str, Tensor], Tensor, Tensor]] = deque()
+
+    def note(self, step: int, terms: dict[str, Tensor], set_index: Tensor, person: Tensor) -> None:
+        """The losses of a part of a step, `total` among them, and whom they are of (columns of a :class:`Batch`).
+
+        To be called before the backward pass: on the CPU torch's grid_sample may crash in it where positions are NaN.
+        """
+        entry = (step, {name: value.detach() for name, value in terms.items()}, set_index, person)
+        total = entry[1]["total"]
+        if self._at_once:
+            if not total.isfinite():
+                raise PgtfastError(self._message(entry))
+            return
+        self._recent.append(entry)
+        fresh = (self._bad < 0) & ~total.isfinite()
+        self._bad = torch.where(fresh, torch.full_like(self._bad, step), self._bad)
+
+    def check(self) -> None:
+        """End the run if a loss since the last check was not finite; all processes must call it after the same step."""
+        if self._at_once:
+            return
+        step = int(self._bad)
+        found = None
+        if step >= 0:
+            bad = next(entry for entry in self._recent if entry[0] == step and not entry[1]["total"].isfinite())
+            found = (step, self._message(bad))
+        if distributed.is_initialized():
+            everywhere: list = [None] * distributed.get_world_size()
+            distributed.all_gather_object(everywhere, found)
+            found = min((f for f in everywhere if f is not None), default=None)
+        if found is not None:
+            raise PgtfastError(found[1])
+        self._recent.clear()
+
+    def _message(self, entry: tuple[int, dict[str, Tensor], Tensor, Tensor]) -> str:
+        step, terms, set_index, person = entry
+        people: dict[str, list[int]] = {}
+        for at, row in zip(set_index.tolist(), person.tolist(), strict=True):
+            who = self._sets[at].people
+            people.setdefault(who.dataset, []).append(int(who.annotation_id[row]))
+        write_json(self._out / REPORT, {"step": step, "people": people})
+        named = "; ".join(
+            f"{name} {', '.join(map(str, ids[:_SHOWN]))}{f' and {len(ids) - _SHOWN} more' if len(ids) > _SHOWN else ''}"
+            for name, ids in people.items()
+        )
+        values = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
+        return (
+            f"step {step}: the loss is not finite ({values}). Annotations of the batch: {named} (all in {self._out / REPORT}). "
+            "The last checkpoint is from before; lower --learning-rate, set --clip-gradient, or look at these people."
+        )

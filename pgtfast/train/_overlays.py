@@ -1,0 +1,60 @@
+"""Crops with what was annotated and what the network says, for a look while it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_TOLD, _FOUND = (255, 235, 59), (64, 224, 255)
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def to_pictures(image: Tensor, normalize: str) -> np.ndarray:
+    """(B, 3, H, W) normalised as the network takes it -> (B, H, W, 3) uint8 RGB."""
+    image = image.detach().float().cpu()
+    if normalize == "imagenet":
+        image = image * torch.tensor(_DEVIATION)[:, None, None] + torch.tensor(_MEAN)[:, None, None]
+    return (image * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def overlay_row(
+    pictures: np.ndarray,
+    found: np.ndarray,
+    annotated: np.ndarray,
+    edges: Sequence[tuple[int, int]],
+    *,
+    zoom: int = 2,
+) -> np.ndarray:
+    """Pictures side by side: yellow dots are annotated, blue lines and dots are the network's.
+
+    Args:
+        pictures: (B, H, W, 3) uint8 RGB.
+        found: (B, J, 2) pixels of the crop.
+        annotated: (B, K, 3) pixels of the crop and weight.
+        edges: pairs of the J joints.
+        zoom: enlargement.
+
+    Returns:
+        (H zoom, B W zoom, 3) uint8 RGB.
+    """
+    from PIL import Image, ImageDraw
+
+    tiles = []
+    for picture, points, wanted in zip(pictures, found, annotated, strict=True):
+        height, width = picture.shape[:2]
+        tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.BILINEAR)
+        pen = ImageDraw.Draw(tile)
+        place = (np.nan_to_num(points, nan=-1e4).clip(-1e4, 1e4) + 0.5) * zoom - 0.5
+        for a, b in edges:
+            pen.line([*map(float, place[a]), *map(float, place[b])], fill=_FOUND, width=1)
+        for x, y in place:
+            pen.ellipse([x - 2, y - 2, x + 2, y + 2], outline=_FOUND)
+        for x, y, weight in wanted:
+            if weight > 0:
+                x, y = (x + 0.5) * zoom - 0.5, (y + 0.5) * zoom - 0.5
+                pen.ellipse([x - 2, y - 2, x + 2, y + 2], fill=_TOLD)
+        tiles.append(np.asarray(tile))
+    return np.concatenate(tiles, 1)

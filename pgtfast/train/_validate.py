@@ -1,0 +1,80 @@
+"""Scores of the annotator on held-out pictures, to choose the best checkpoint by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..body import LandmarkPlan
+from ..data import ImageSet, Supervision
+from ..data.loader import LoaderConfig, OrderedLoader
+from ..data.targets import crop_targets
+from ..metrics import pa_mpjpe_mm
+from ..networks import Annotator, place
+from ..ops import landmarks, project
+from ..priors import VPoser
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+    from .annotator import AnnotatorConfig
+
+
+class Landmarks(NamedTuple):
+    """What a network says of B pictures."""
+
+    points: Tensor
+    """(B, K, 3) metres, in the camera of the crop."""
+    pixels: Tensor
+    """(B, K, 2) of the crop."""
+
+
+@torch.no_grad()
+def predict_landmarks(
+    network: Annotator, prior: VPoser, image: Tensor, plan: LandmarkPlan, config: AnnotatorConfig, fabric: Fabric
+) -> Landmarks:
+    """Landmarks of the bodies in pictures; leaves the network in evaluation mode."""
+    network.eval()
+    with fabric.autocast():
+        prediction = network(image)
+    bodies = place(type(prediction)(*(t.float() for t in prediction)), config.head, prior)
+    points = landmarks(bodies.rotations, bodies.betas, bodies.transl, plan.terms)
+    pixels = project(points, bodies.focal.expand(len(points), 2), bodies.center.expand(len(points), 2))
+    return Landmarks(points, pixels)
+
+
+@torch.no_grad()
+def validate_annotator(
+    network: Annotator,
+    prior: VPoser,
+    held: Sequence[ImageSet],
+    supervision: Supervision,
+    plan: LandmarkPlan,
+    loading: LoaderConfig,
+    config: AnnotatorConfig,
+    fabric: Fabric,
+) -> dict[str, float]:
+    """`error_px`, the mean distance of projected to annotated keypoints in pixels of the crop, over all keypoints; and where a held-out set has 3D,
+    `pa_mpjpe_mm`, the mean over its people. Labels of the sets alone are looked at."""
+    distance, count = 0.0, 0
+    errors: list[Tensor] = []
+    for image_set in held:
+        for batch in OrderedLoader(image_set, supervision, loading):
+            batch = batch.to(fabric.device)
+            targets = crop_targets(batch, supervision, config.network.input_size)
+            found = predict_landmarks(network, prior, batch.image, plan, config, fabric)
+            counted = (targets.weights > 0) & targets.inside
+            distance += (found.pixels - targets.keypoints).norm(dim=-1)[counted].sum().item()
+            count += int(counted.sum())
+            known = targets.joints_3d_weights > 0
+            known &= (known.sum(1) >= 4)[:, None]  # a similarity of fewer points explains them away
+            here = known.any(1)
+            if here.any():
+                errors.append(pa_mpjpe_mm(found.points[here], targets.joints_3d[here], valid=known[here]).cpu())
+    scores = {"error_px": distance / max(1, count)}
+    if errors:
+        scores["pa_mpjpe_mm"] = torch.cat(errors).mean().item()
+    return scores

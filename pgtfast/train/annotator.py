@@ -1,0 +1,315 @@
+"""Train the annotator f: Pose2Pose with a latent pose, on half motion capture and half pictures in the wild."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import skeletons
+from .._errors import PgtfastError
+from ..body import LandmarkPlan, load_body
+from ..data import Batch, ImageSet, Supervision
+from ..data.loader import LoaderConfig, MixedLoader, Stream
+from ..data.targets import Targets, crop_targets
+from ..networks import Annotator, NetworkConfig, place
+from ..networks.files import POSE_NETWORK, AnnotatorFile, header, is_ours, network_file, save_annotator
+from ..networks.importers import ImportReport, import_weights
+from ..priors import VPoser, load_vposer
+from ._annotator_loss import LossWeights, annotator_loss, loss_targets
+from ._checkpoint import capture, load_checkpoint, restore, save_checkpoint
+from ._config import TrainingConfig
+from ._datasets import (
+    check_bodies,
+    check_keypoints,
+    check_landmarks,
+    default_supervision,
+    describe,
+    open_all,
+    part,
+)
+from ._fabric import Stop, in_memory_order, make_fabric, on_first, set_up, sum_over_processes, train_mode
+from ._guard import Guard
+from ._log import RunLog
+from ._overlays import overlay_row, to_pictures
+from ._run import BEST, LAST, RESULT, open_run, resolved, write_json
+from ._schedule import rate_factor
+from ._validate import predict_landmarks, validate_annotator
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+ANNOTATOR = "annotator.ckpt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatorConfig(TrainingConfig):
+    """Everything that decides the result. Defaults are the paper's, where it or its code tells them."""
+
+    body: str = "free"
+    """Body to speak of: "free", a name such as "smpl-neutral", or a file."""
+    prior: str = "free"
+    """Pose prior whose latents are learned (recipe 3): "free", or the file or folder of a VPoser."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """Of the network; its `head` follows from recipe 3."""
+    loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of the losses."""
+    supervision: tuple[str, ...] | None = None
+    """Landmark sets to compare the body by. None: the free body's own joints and those of the datasets in their own definition; for SMPL the
+    33 of Pose2Pose, and in the "improved" mode the datasets' own too."""
+    recipe_1: bool = True
+    """Learn from the bridge too, the sets in the wild that have 3D (3DPW)."""
+    bridge_3d: bool = True
+    """Learn from the bridge's 3D; False takes it as further pictures in the wild (the paper's Table 9)."""
+    bridge_share: float = 0.125
+    """Share of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild half."""
+    recipe_2: bool = True
+    """Start from the backbone of a 2D pose network."""
+    pose_network: Path | None = None
+    """That network: the folder of a pose2d run, its file, or a SimpleBaseline checkpoint."""
+    backbone: Path | None = None
+    """torchvision weights (.pth) to start from where recipe 2 is off; None starts at random."""
+    recipe_3: bool = True
+    """Give the pose as a latent of the prior, with an L2 on it; False gives 6D rotations, and keeps the L2 on the shape."""
+    batch_size: int = 192
+    """People a step, over all processes and parts of the step: half motion capture (the bridge included), half in the wild."""
+    epochs: float = 7
+    """Epochs; one shows every person of the longest stream once."""
+    learning_rate: float = 1e-4
+    """Of Adam."""
+    decay_epochs: tuple[float, ...] = (4, 6)
+    """Epochs after which the learning rate decays."""
+    best_by: Literal["pa_mpjpe_mm", "error_px"] = "pa_mpjpe_mm"
+    """Score whose lowest value makes the `best` checkpoint: of the held-out bridge in 3D, or of all that is held out in 2D."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size % 2:
+            raise PgtfastError(f"batch_size: wanted an even number, half of it in the wild, got {self.batch_size}")
+        if not 0 < self.bridge_share < 0.5:
+            raise PgtfastError(f"bridge_share: wanted a share between 0 and 0.5, got {self.bridge_share!r}")
+        if self.recipe_2 and self.pose_network is None:
+            raise PgtfastError(
+                "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
+                "or switch the recipe off with --no-recipe-2"
+            )
+        if self.recipe_1 and not self.datasets.only("bridge").roots():
+            raise PgtfastError(
+                "datasets.pw3d: recipe 1 learns from a bridge set; give one, or switch the recipe off with --no-recipe-1"
+            )
+        for role, example in (("mocap", "h36m"), ("wild", "coco")):
+            if not self.datasets.only(role).roots():
+                raise PgtfastError(
+                    f"datasets: half of a batch is of role {role}, but no such set is given, e.g. --datasets.{example} DIR"
+                )
+
+    @property
+    def head(self) -> NetworkConfig:
+        """The network's config with the head that recipe 3 asks for."""
+        return replace(self.network, head="vposer" if self.recipe_3 else "rotations")
+
+
+def train_annotator(config: AnnotatorConfig) -> Path:
+    """Train, and write the run's folder.
+
+    Returns:
+        The network's file, which `pgtfast.networks.files.load_annotator` reads.
+    """
+    roles = ("mocap", "wild", "bridge") if config.recipe_1 else ("mocap", "wild")
+    sets = [
+        replace(s, use_3d=s.role == "mocap" or (s.role == "bridge" and config.bridge_3d))
+        for s in open_all(config.datasets.only(*roles))
+    ]
+    body, prior = load_body(config.body), load_vposer(config.prior)
+    names = config.supervision or default_supervision(sets, body, config.network.mode)
+    check_landmarks(names, body)
+    supervision = Supervision(tuple(names), position_set=config.network.position_set)
+    check_keypoints(sets, supervision)
+    check_bodies(sets, body.kind)
+    held: list[ImageSet] = []
+    if config.held_out_every:
+        mocap = [s for s in sets if s.role == "mocap"]
+        others, held = part([s for s in sets if s.role != "mocap"], config.held_out_every)
+        sets = [*mocap, *others]
+        if config.best_by == "pa_mpjpe_mm" and not any(s.use_3d and s.people.joints_3d is not None for s in held):
+            raise PgtfastError("best_by: pa_mpjpe_mm needs a held-out set with 3D; take --best-by error_px")
+
+    fabric = make_fabric(config)
+    out = Path(config.out)
+    if on_first(fabric, lambda: open_run(config, claim=False)) == "finished":
+        fabric.print(f"{out} is a finished run of this config; its result is {out / ANNOTATOR}")
+        return out / ANNOTATOR
+    network = Annotator(config.head)
+    if config.recipe_2:
+        fabric.print(import_backbone(network, config.pose_network))
+    elif config.backbone is not None:
+        fabric.print(import_weights(network.backbone, config.backbone, source="torchvision", part="backbone"))
+    network, model, optimizer = set_up(fabric, network, config)
+    body, prior = body.to(fabric.device), prior.to(fabric.device)
+    plan = supervision.plan(body)
+
+    streams = mixture(sets, config)
+    ordered = [s for stream in streams for s in stream.sets]
+    loading = loader_config(config, fabric.device)
+    loader = MixedLoader(
+        streams, supervision, loading, body_kind=body.kind,
+        gender=body.gender if body.gender != "unknown" else "neutral", rank=fabric.global_rank, world=fabric.world_size,
+    )  # fmt: skip
+    total = config.total_steps(loader.steps_per_epoch)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, total, config))
+    shares = " + ".join(f"{s.count} {'/'.join(i.people.dataset for i in s.sets)}" for s in streams)
+    fabric.print(f"learning from {describe(ordered)}; {total:,} steps of {shares}")
+    about = AnnotatorFile(
+        config=config.head, body=config.body, body_sha256=body.source.sha256, sets=supervision.sets,
+        prior=config.prior, prior_sha256=prior.source.sha256, recipes=(config.recipe_1, config.recipe_2, config.recipe_3),
+    )  # fmt: skip
+    on_first(fabric, lambda: open_run(config))
+    first, best = 0, None
+    if (out / LAST).exists():
+        first, best = restore(out / LAST, network, optimizer, scheduler, loader)
+        fabric.print(f"resuming {out} at step {first:,} of {total:,}")
+
+    def save(path: Path, done: int) -> None:
+        if fabric.is_global_zero:
+            state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
+            save_checkpoint(path, {**header(about), **state})
+
+    guard = Guard(ordered, out, fabric.device)
+    log = RunLog(out, first=first, total=total, per_step=config.batch_size, writes=fabric.is_global_zero)
+    crop_size = config.network.input_size
+    with Stop() as stop:
+        for done, batch in enumerate(loader.batches(first, total), first + 1):
+            batch = batch.to(fabric.device)
+            targets = crop_targets(batch, supervision, crop_size)
+            image = in_memory_order(batch.image, config)
+            split = [slice(start, None, config.accumulate) for start in range(config.accumulate)]
+            parts = [(image[s], _some(batch, s), _some(targets, s)) for s in split]  # people of every stream in each
+            known = [loss_targets(few, wanted, plan, supervision, config.head) for _, few, wanted in parts]
+            # means are over what the whole step holds: all parts, all processes
+            counts = sum_over_processes({k: torch.stack([n.counts[k] for n in known]).sum() for k in known[0].counts})
+
+            optimizer.zero_grad()
+            terms: dict[str, Tensor] = {}
+            for at, ((pictures, few, wanted), here) in enumerate(zip(parts, known, strict=True), 1):
+                with fabric.no_backward_sync(model, enabled=at < len(parts)):
+                    prediction = model(pictures)
+                    bodies = place(prediction, config.head, prior)
+                    found = annotator_loss(
+                        prediction, bodies, few, wanted, plan, supervision, config.head, config.loss, here
+                    )
+                    part_of = {
+                        k: v * (here.counts[k] / counts[k].clamp_min(1)) for k, v in found.items() if k != "total"
+                    }
+                    part_of["total"] = torch.stack(list(part_of.values())).sum()
+                    guard.note(done, part_of, few.set_index, few.person)
+                    fabric.backward(part_of["total"] * fabric.world_size)  # processes average their gradients
+                for name, value in part_of.items():
+                    terms[name] = terms[name] + value.detach() if name in terms else value.detach()
+            if config.clip_gradient:
+                fabric.clip_gradients(model, optimizer, max_norm=config.clip_gradient, error_if_nonfinite=False)
+            optimizer.step()
+            scheduler.step()
+            log.advance()
+
+            last = done == total
+            if done % config.log_every == 0 or last:
+                guard.check()
+                summed = {k: v.item() for k, v in sum_over_processes(terms).items()}
+                log.scalars(done, {**summed, "learning_rate": optimizer.param_groups[0]["lr"]})
+            if config.overlay_every and (done % config.overlay_every == 0 or last):
+                log.picture(done, "train", overlay(network, prior, batch, targets, plan, supervision, config, fabric))
+                train_mode(network, config)
+            if held and (done % config.validate_every == 0 or last):
+                guard.check()
+                scores = on_first(
+                    fabric, lambda: validate_annotator(network, prior, held, supervision, plan, loading, config, fabric)
+                )
+                train_mode(network, config)
+                log.scalars(done, scores, "validation")
+                if best is None or scores[config.best_by] < best:
+                    best = scores[config.best_by]
+                    save(out / BEST, done)
+            asked = stop.asked()
+            if done % config.checkpoint_every == 0 or last or asked:
+                guard.check()
+                save(out / LAST, done)
+            if asked and not last:
+                log.close()
+                fabric.print(f"stopped after step {done:,} of {total:,}; the same command goes on from {out / LAST}")
+                raise KeyboardInterrupt
+    log.close()
+    loader.close()
+
+    def finish() -> None:
+        if (out / BEST).exists():
+            network.load_state_dict(load_checkpoint(out / BEST)["network"])
+        save_annotator(out / ANNOTATOR, network, about)
+        write_json(out / RESULT, {
+            "config": resolved(config), "steps": total, f"best_{config.best_by}": best,
+            "skipped": [list(map(str, s)) for s in loader.skipped],
+        })  # fmt: skip
+
+    on_first(fabric, finish)
+    return out / ANNOTATOR
+
+
+def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
+    """Streams of a batch: motion capture and bridge fill one half, pictures in the wild the other."""
+    half = config.batch_size // 2
+    by_role = {role: tuple(s for s in sets if s.role == role) for role in ("mocap", "wild", "bridge")}
+    bridge = max(1, round(config.bridge_share * config.batch_size)) if config.recipe_1 else 0
+    mocap, wild = (half - bridge, half) if config.bridge_3d else (half, half - bridge)
+    counts = {"mocap": mocap, "wild": wild, "bridge": bridge}
+    if min(mocap, wild) < 1:
+        raise PgtfastError(
+            f"bridge_share: {bridge} of {config.batch_size} people leave none for the other sets; raise --batch-size"
+        )
+    return [Stream(by_role[role], counts[role]) for role in by_role if counts[role]]
+
+
+def loader_config(config: AnnotatorConfig, device: torch.device) -> LoaderConfig:
+    """How pictures are read."""
+    return LoaderConfig(
+        crop_size=config.network.input_size,
+        augment=config.augment,
+        normalize=config.network.normalize,
+        threads=config.loader_threads,
+        device=str(device),
+        seed=config.seed,
+    )
+
+
+def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
+    """Take the backbone of a 2D pose network: of ours, or of a SimpleBaseline checkpoint."""
+    assert path is not None
+    file = network_file(path, POSE_NETWORK)
+    if is_ours(file):
+        return import_weights(network.backbone, file, source="pgtfast", part="backbone")
+    return import_weights(network.backbone, file, source="simplebaseline", part="backbone")
+
+
+def overlay(
+    network: Annotator, prior: VPoser, batch: Batch, targets: Targets, plan: LandmarkPlan, supervision: Supervision,
+    config: AnnotatorConfig, fabric: Fabric,
+) -> np.ndarray:  # fmt: skip
+    """The first people of each set of a batch with their annotated and found landmarks, for a look."""
+    rows = torch.cat([(batch.set_index == index).nonzero().flatten()[:3] for index in batch.set_index.unique()[:4]])
+    found = predict_landmarks(network, prior, batch.image[rows], plan, config, fabric).pixels
+    annotated = torch.cat((targets.keypoints, targets.weights[..., None]), -1)[rows].cpu().numpy()
+    base = skeletons.get(supervision.sets[0])
+    pictures = to_pictures(batch.image[rows], config.network.normalize)
+    return overlay_row(pictures, found[:, : len(base)].cpu().numpy(), annotated, base.edges)
+
+
+def _some(values: Any, these: slice) -> Any:
+    """Some people of a Batch or of Targets."""
+    if isinstance(values, Batch):
+        columns: dict[str, Any] = {f.name: getattr(values, f.name) for f in fields(values)}
+        columns = {name: None if column is None else column[these] for name, column in columns.items()}
+        return Batch(**columns)
+    return type(values)(*(value[these] for value in values))
