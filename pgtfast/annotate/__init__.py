@@ -1,0 +1,1 @@
+"""Pseudo-GTs of whole datasets by a trained annotator."""

@@ -1,0 +1,102 @@
+"""From the crop's camera to that of the whole image, and what measures the bodies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pgtfast import Camera
+from pgtfast.annotate._bodies import Measured, annotate_batch, full_camera
+from pgtfast.annotate._network import open_network
+from pgtfast.data import Batch
+from pgtfast.data.crops import crop_boxes, crop_matrices
+from pgtfast.networks import Annotator, NetworkConfig
+from pgtfast.networks.files import save_annotator
+
+CONFIG = NetworkConfig(depth=18, width=8, input_size=(96, 128), mode="faithful", normalize="unit")
+BOXES = np.array([[10.0, 20, 60, 90], [100, 50, 200, 80], [-20, -10, 100, 300]])
+SIZE = np.array([[320, 240]] * 3)
+
+
+@pytest.fixture(scope="module", params=["vposer", "rotations"])
+def network(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "annotator.ckpt"
+    torch.manual_seed(0)
+    config = NetworkConfig(**{**CONFIG.__dict__, "head": request.param})
+    save_annotator(path, Annotator(config), sets=("p2p25", "coco17"))
+    return open_network(str(path), "torch", torch.device("cpu"))
+
+
+def batch() -> Batch:
+    boxes = crop_boxes(BOXES, SIZE, CONFIG.input_size)
+    count = len(boxes)
+    one, none = np.ones(count), np.zeros(count)
+    matrix = crop_matrices(boxes, SIZE[:, 0], CONFIG.input_size, scale=one, rotation=none, flip=none > 0)
+    known = {"joints_3d": (17, 4), "pose": (24, 3), "betas": (10,), "keypoints": (17, 3)}
+    rows = {"root": (), "position_row": (25,), "set_index": (), "person": ()}
+    make = torch.Generator().manual_seed(0)
+    return Batch(
+        image=torch.rand(count, 3, CONFIG.input_size[1], CONFIG.input_size[0], generator=make),
+        matrix=torch.from_numpy(matrix).float(),
+        flip=torch.zeros(count, dtype=torch.bool),
+        rotation=torch.zeros(count),
+        box=torch.from_numpy(boxes).float(),
+        size=torch.from_numpy(SIZE).float(),
+        has_pose=torch.zeros(count, dtype=torch.bool),
+        has_betas=torch.zeros(count, dtype=torch.bool),
+        **{name: torch.zeros(count, *shape) for name, shape in known.items()},
+        **{name: torch.zeros(count, *shape, dtype=torch.int64) for name, shape in rows.items()},
+    )
+
+
+def test_the_camera_of_the_image_is_that_of_the_processed_box(network):
+    held = batch()
+    bodies = network(held.image)
+    camera = full_camera(bodies, held)
+    boxed = Camera.from_crop(
+        held.box, held.size, crop_size=CONFIG.input_size, focal=bodies.focal.tolist(), center=bodies.center.tolist()
+    )
+    torch.testing.assert_close(camera.focal, boxed.focal, rtol=1e-5, atol=1e-2)
+    torch.testing.assert_close(camera.center, boxed.center, rtol=0, atol=1e-3)
+
+
+def test_a_body_is_where_the_crop_shows_it(network):
+    held = batch()
+    measured = Measured.of("coco17", network)
+    solved = annotate_batch(held, network, measured)
+    bodies = network(held.image)
+    crop = Camera(bodies.focal.float(), bodies.center.float(), torch.tensor(CONFIG.input_size).float())
+    points = network.body.landmarks("coco17")(
+        global_orient=torch.from_numpy(solved.global_orient), body_pose=torch.from_numpy(solved.body_pose),
+        betas=torch.from_numpy(solved.betas), transl=torch.from_numpy(solved.transl),
+    )  # fmt: skip
+    there = crop.project(points)
+    back = torch.einsum("bij,bkj->bki", held.matrix[:, :, :2], torch.from_numpy(solved.projected).float())
+    torch.testing.assert_close(back + held.matrix[:, None, :, 2], there, rtol=1e-4, atol=1e-2)
+    assert solved.valid.all()
+    assert (solved.latent is None) == (network.config.head == "rotations")
+    assert np.isfinite(solved.prior_energy).all()
+
+
+def test_the_mirrored_crop_disagrees_as_much_the_other_way_round(network):
+    held = batch()
+    measured = Measured.of("coco17", network)
+    mine = annotate_batch(held, network, measured, flip_test=True).flip_disagreement_mm
+    mirrored = Batch(**{**held.__dict__, "image": held.image.flip(-1)})
+    theirs = annotate_batch(mirrored, network, measured, flip_test=True).flip_disagreement_mm
+    np.testing.assert_allclose(mine, theirs, rtol=2e-2)
+    same = Batch(**{**held.__dict__, "image": (held.image + held.image.flip(-1)) / 2})
+    assert (
+        annotate_batch(same, network, measured, flip_test=True).flip_disagreement_mm > 1
+    ).all()  # untrained: never symmetric
+
+
+def test_keypoints_of_a_set_that_the_body_lacks_are_matched_by_name(network):
+    assert "mpii16" not in network.body.landmark_sets
+    measured = Measured.of("mpii16", network)
+    assert len(measured.rows) >= 12
+    solved = annotate_batch(batch(), network, measured)
+    missing = np.isnan(solved.projected).any((0, 2))
+    assert solved.projected.shape[1] == 16
+    assert missing.sum() == 16 - len(measured.rows)
