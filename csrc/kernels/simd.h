@@ -26,7 +26,7 @@ struct Lanes<double> {
   static constexpr int count = 8;
   using Bits = int64_t;
 };
-#else  // eight floats: one register with AVX2, two without
+#elif defined(__AVX2__)
 template <>
 struct Lanes<float> {
   static constexpr int count = 8;
@@ -34,7 +34,18 @@ struct Lanes<float> {
 };
 template <>
 struct Lanes<double> {
-  static constexpr int count = 8;
+  static constexpr int count = 4;
+  using Bits = int64_t;
+};
+#else  // one register of any x86-64 or ARM; wider vectors, split by the compiler, take minutes to build
+template <>
+struct Lanes<float> {
+  static constexpr int count = 4;
+  using Bits = int32_t;
+};
+template <>
+struct Lanes<double> {
+  static constexpr int count = 2;
   using Bits = int64_t;
 };
 #endif
@@ -155,10 +166,11 @@ PGT_HD void transpose_stage(Vec<S>* r) {
 }
 template <class S>
 PGT_HD void transpose(Vec<S>* r) {
+  constexpr int L = Vec<S>::kLanes;
   transpose_stage<S, 1>(r);
-  transpose_stage<S, 2>(r);
-  transpose_stage<S, 4>(r);
-  if constexpr (Vec<S>::kLanes == 16) transpose_stage<S, 8>(r);
+  if constexpr (L > 2) transpose_stage<S, 2>(r);
+  if constexpr (L > 4) transpose_stage<S, 4>(r);
+  if constexpr (L > 8) transpose_stage<S, 8>(r);
 }
 
 }  // namespace PGT_ISA
