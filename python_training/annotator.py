@@ -73,7 +73,7 @@ def tiny() -> AnnotatorConfig:
         learning_rate=5e-4,
         schedule="cosine",
         warmup_steps=50,
-        precision="bf16-mixed",
+        precision="auto",
         loader_threads=2,
         checkpoint_every=500,
         overlay_every=500,

@@ -30,7 +30,7 @@ def tiny() -> Pose2dConfig:
         learning_rate=2e-3,
         schedule="cosine",
         warmup_steps=50,
-        precision="bf16-mixed",
+        precision="auto",
         accelerator="auto",
         loader_threads=2,
         checkpoint_every=500,

@@ -45,8 +45,9 @@ class TrainingConfig:
     """Statistics of batch normalisation while training: of the part at hand, of the parts of all processes (CUDA only), or the running ones."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Changes of the crops."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Of the network's arithmetic; losses and geometry are always computed in 32 bits."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
+    """Of the network's arithmetic; losses and geometry are always computed in 32 bits. "auto" takes bfloat16 where the device multiplies it, and
+    says which it took: a processor that has no instructions for it takes more than ten times as long as with 32 bits."""
     accelerator: Literal["cpu", "cuda", "auto"] = "auto"
     """Where to train. Several processes: `torchrun --nproc_per_node N -m pgtfast.train ...`."""
     compile: bool = False

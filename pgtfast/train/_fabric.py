@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from .._errors import PgtfastError
+from .._system import multiplies_bfloat16
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -40,15 +41,21 @@ def make_fabric(config: TrainingConfig) -> Fabric:
         )
     if config.threads:
         torch.set_num_threads(config.threads)
+    precision = config.precision
+    if precision == "auto":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else multiplies_bfloat16()
+        precision = "bf16-mixed" if fast else "32-true"
     torch.set_flush_denormal(True)  # moments of unused weights decay into denormals, which halve the speed of a CPU
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=local,
         num_nodes=world // local,
-        precision=config.precision,
+        precision=precision,
         strategy=DDPStrategy() if world > 1 else "auto",
     )
     fabric.launch()
+    if config.precision == "auto":
+        fabric.print(f"precision: {precision}")
     fabric.seed_everything(config.seed, verbose=False)
     return fabric
 

@@ -159,6 +159,14 @@ def test_bf16_and_faithful_and_every_switch_train(world, tmp_path):
         assert loaded.config.head == ("vposer" if config.recipe_3 else "rotations")
 
 
+@pytest.mark.parametrize(("fast", "taken"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_precision_follows_the_processor_and_says_so(fast, taken, world, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("pgtfast.train._fabric.multiplies_bfloat16", lambda: fast)
+    config = small.annotator(world, tmp_path / "a", steps=1, overlay_every=0, precision="auto", accelerator="cpu")
+    train_annotator(config)
+    assert f"precision: {taken}" in capsys.readouterr().out
+
+
 def test_recipe_2_starts_from_the_pose_network(world, tmp_path, monkeypatch, capsys):
     pose = small.pose2d(world, tmp_path / "pose", steps=2)
     train_pose2d(pose)
