@@ -69,6 +69,8 @@ class PoseNetworkFile:
     """Channels of the first stage."""
     deconv_channels: int = 256
     """Channels of the upsampling layers."""
+    output_stride: int = 32
+    """Of the ResNet."""
     crop_size: tuple[int, int] = (192, 256)
     """Width and height of a crop."""
     normalize: str = "imagenet"
@@ -152,7 +154,7 @@ def load_pose_network(path: str | os.PathLike) -> LoadedPoseNetwork:
     state, file = _load(path, POSE_NETWORK)
     try:
         about = _about(PoseNetworkFile, state["about"])
-        network = PoseResNet(len(skeletons.get(about.landmark_set)), about.depth, about.width, about.deconv_channels)
+        network = PoseResNet(len(skeletons.get(about.landmark_set)), about.depth, about.width, about.deconv_channels, about.output_stride)
         network.load_state_dict(state["network"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise PgtfastError(f"{file}: its weights or its header are damaged ({' '.join(str(error).split())})") from error

@@ -9,20 +9,23 @@ from .resnet import ResNet
 
 
 class PoseResNet(ResNet):
-    """ResNet, three transposed convolutions, one 1x1: a heat map for each joint.
+    """ResNet, transposed convolutions up to a quarter of the picture's size (three in the paper), one 1x1: a heat map for each joint.
 
     Args:
         joints: J heat maps.
         depth: of the ResNet: 18, 34 or 50.
         width: channels of its first stage.
         deconv_channels: of the upsampling layers; 256 in the paper.
+        output_stride: of the ResNet; with 16, which suits small crops, there are two transposed convolutions.
     """
 
-    def __init__(self, joints: int, depth: int = 50, width: int = 64, deconv_channels: int = 256) -> None:
-        super().__init__(depth, width)
+    def __init__(
+        self, joints: int, depth: int = 50, width: int = 64, deconv_channels: int = 256, output_stride: int = 32
+    ) -> None:
+        super().__init__(depth, width, output_stride)
         layers: list[nn.Module] = []
         channels = self.channels
-        for _ in range(3):
+        for _ in range(3 if output_stride == 32 else 2):
             layers += [
                 nn.ConvTranspose2d(channels, deconv_channels, 4, 2, 1, bias=False),
                 nn.BatchNorm2d(deconv_channels),

@@ -49,7 +49,9 @@ class Pose2dConfig(TrainingConfig):
     width: int = 64
     """Channels of its first stage."""
     deconv_channels: int = 256
-    """Channels of the three upsampling layers."""
+    """Channels of the upsampling layers."""
+    output_stride: Literal[16, 32] = 32
+    """Of the ResNet; 16 leaves out the stride of its last stage, and one upsampling layer, which suits small crops."""
     crop_size: tuple[int, int] = (192, 256)
     """Width and height of a crop, multiples of 32."""
     normalize: Literal["imagenet", "unit"] = "imagenet"
@@ -96,7 +98,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
         fabric.print(f"{out} is a finished run of this config; its result is {out / POSE_NETWORK}")
         return out / POSE_NETWORK
     joints = skeletons.get(config.landmark_set).joints
-    network = PoseResNet(len(joints), config.depth, config.width, config.deconv_channels)
+    network = PoseResNet(len(joints), config.depth, config.width, config.deconv_channels, config.output_stride)
     if config.backbone is not None:
         fabric.print(import_weights(network, config.backbone, source="torchvision", part="backbone"))
     network, model, optimizer = set_up(fabric, network, config)
@@ -110,6 +112,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
     fabric.print(f"learning {config.landmark_set} from {describe(sets)}; {total:,} steps of {config.batch_size}")
     about = PoseNetworkFile(
         landmark_set=config.landmark_set, depth=config.depth, width=config.width, deconv_channels=config.deconv_channels,
+        output_stride=config.output_stride,
         crop_size=config.crop_size, normalize=config.normalize,
     )  # fmt: skip
     on_first(fabric, lambda: open_run(config))
