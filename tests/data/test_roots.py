@@ -106,6 +106,24 @@ def test_other_splits(tmp_path):
     assert len(open_dataset("up3d", tmp_path / "up", split="test").people) == 2
 
 
+def test_a_set_of_one_split_is_no_other(tmp_path):
+    """What was trained on must not come back as a test set, nor a test set as one to train on."""
+    write.write_lspet(tmp_path / "lspet")
+    writers3d.muco(tmp_path / "muco" / "MuCo-3DHP.json", writers3d.in_front())
+    writers3d.mpi(tmp_path / "mpi_inf_3dhp" / "annotations", writers3d.scene(bodies=2))
+    writers3d.mupots(tmp_path / "mupots" / "MuPoTS-3D.json", writers3d.in_front())
+    write.write_studio(tmp_path / "h36m")
+    write.write_mark(tmp_path / "h36m", "studio")
+    for kind in ("lspet", "muco", "mpi_inf_3dhp", "h36m"):
+        for split in ("val", "test"):
+            with pytest.raises(PgtfastError, match=f"{kind}: split {split}: .* is of one split; ask for split train"):
+                open_dataset(kind, tmp_path / kind, split=split)
+    with pytest.raises(
+        PgtfastError, match="mupots: split train: MuPoTS-3D, a set to test on, is of one split; ask for"
+    ):
+        open_dataset("mupots", tmp_path / "mupots")
+
+
 def test_tars_where_no_folder_holds_the_pictures(tmp_path):
     images = make("coco", tmp_path)
     for name in ("b.tar", "a.tar"):
@@ -254,7 +272,7 @@ def test_muco_and_mupots(tmp_path):
     writers3d.mupots(tmp_path / "mupots" / "data" / "MuPoTS-3D.json", writers3d.in_front())
     images = tmp_path / "mupots" / "data" / "MultiPersonTestSet"
     write.write_picture(images / "TS1" / "img_000000.jpg", (1080, 1920))
-    opened = open_dataset("mupots", tmp_path / "mupots")
+    opened = open_dataset("mupots", tmp_path / "mupots", split="test")
     assert (opened.images, opened.role) == (images, "bridge")
     assert np.isfinite(opened.people.joints_3d[0]).all()
 
@@ -264,4 +282,4 @@ def test_mupots_as_it_is_given(tmp_path):
     writers3d.mupots_mat(folder / "TS1" / "annot.mat", writers3d.in_front())
     for name in set(read_mupots_sequences(folder).image_path):
         write.write_picture(folder / name, (64, 64))
-    assert open_dataset("mupots", tmp_path).images == folder
+    assert open_dataset("mupots", tmp_path, split="test").images == folder
