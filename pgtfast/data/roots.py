@@ -17,7 +17,7 @@ from ..body import BodyModel, load_body
 from .coco import read_coco_persons, read_coco_wholebody
 from .crowdpose import read_crowdpose
 from .h36m import TEST_CAMERAS, TEST_EVERY, TEST_SUBJECTS, TRAIN_SUBJECTS, read_h36m, read_h36m_spin
-from .image_sizes import check_image_sizes
+from .image_sizes import check_image_sizes, check_reach
 from .instavariety import read_instavariety
 from .lspet import read_lspet
 from .mpi_inf_3dhp import read_mpi_inf_3dhp, read_mpi_inf_3dhp_spin
@@ -80,7 +80,7 @@ def open_dataset(
     =============  ==============================================================================  =======================================
 
     Where no picture folder holds the pictures, WebDataset tars (*.tar) in the folder are taken. People whose picture is not in the picture folder get the
-    reason "missing-file"; the sizes of some pictures are compared with the annotations.
+    reason "missing-file"; the sizes of some pictures are compared with the annotations (with the keypoints where those give no size).
 
     Args:
         kind: one of :data:`KINDS`.
@@ -348,7 +348,9 @@ def _pictures(search: _Search, people: People, folders: Sequence[str]) -> tuple[
             len(usable),
         )
         people = replace(people, reason=reason)
-    check_image_sizes(people.rows(np.array(usable)[there]), folder, sample=_SIZES_LOOKED_AT)
+    shown = people.rows(np.array(usable)[there])
+    check_image_sizes(shown, folder, sample=_SIZES_LOOKED_AT)
+    check_reach(shown, folder, sample=_SIZES_LOOKED_AT)
     return folder, people
 
 

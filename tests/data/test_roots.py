@@ -232,7 +232,7 @@ def test_a_damaged_mark(tmp_path, text):
 
 def fill_with_pictures(root: Path, opened_people) -> None:
     for name, size in zip(opened_people.image_path, opened_people.image_size, strict=True):
-        write.write_picture(root / name, tuple(size.tolist()) if size.any() else (64, 64))
+        write.write_picture(root / name, tuple(size.tolist()) if size.any() else (2048, 2048))
 
 
 def test_mpi_inf_3dhp(tmp_path):
@@ -254,6 +254,18 @@ def test_human36m_as_spin_has_it(tmp_path):
     opened = open_dataset("h36m", tmp_path)
     assert (opened.images, opened.role) == (tmp_path / "images", "mocap")
     assert any(reason is None for reason in opened.people.reason)
+
+
+def test_a_smaller_copy_of_pictures_of_unknown_size(tmp_path):
+    """SPIN's files give no size: pictures of half of it must not be cropped at places of the whole."""
+    sample = write.shared("mmpose", "h36m", "test_h36m.npz")
+    (tmp_path / "h36m_train.npz").write_bytes(sample.read_bytes())
+    for name in read_h36m_spin(sample).image_path:
+        write.write_picture(tmp_path / "images" / name, (500, 501))
+    with pytest.raises(
+        PgtfastError, match=r"images: of 4 people of h36m looked at, [34] have keypoints outside .* a smaller copy"
+    ):
+        open_dataset("h36m", tmp_path)
 
 
 def test_3dpw_sequences(tmp_path):
@@ -281,5 +293,5 @@ def test_mupots_as_it_is_given(tmp_path):
     folder = tmp_path / "MultiPersonTestSet"
     writers3d.mupots_mat(folder / "TS1" / "annot.mat", writers3d.in_front())
     for name in set(read_mupots_sequences(folder).image_path):
-        write.write_picture(folder / name, (64, 64))
+        write.write_picture(folder / name, (2048, 2048))
     assert open_dataset("mupots", tmp_path, split="test").images == folder
