@@ -119,7 +119,8 @@ def check_reach(people: People, images: Path, *, sample: int = 32, seed: int = 0
     rows = np.array([row for row in np.flatnonzero(unknown) if people.reason[row] is None], dtype=int)
     if len(rows) > sample:
         rows = np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
-    checked, beyond = 0, []
+    checked = 0
+    beyond: list[str] = []
     for row in rows:
         size = read_image_size(images / people.image_path[row])
         if size is None:
