@@ -100,6 +100,46 @@ def check_image_sizes(
     )
 
 
+def check_reach(people: People, images: Path, *, sample: int = 32, seed: int = 0) -> None:
+    """Look, for a sample of the people whose annotation gives no picture size, whether their pictures are large enough for their keypoints.
+
+    Files in SPIN's layout, 3DPW's sequences and MuPoTS's matrices name no size; a smaller copy of the pictures (MPI-INF-3DHP's of 1k px with annotations of
+    2048) would be cropped at wrong places. A larger copy cannot be told so.
+
+    Args:
+        people: annotated people; those of known size, or without a keypoint, are left out.
+        images: the folder that `people.image_path` is relative to.
+        sample: how many people at most.
+        seed: of the sample.
+
+    Raises:
+        PgtfastError: more than half of them have more than a quarter of their keypoints outside of their picture.
+    """
+    unknown = (people.image_size <= 0).any(axis=1) & (people.keypoints[..., 2] > 0).any(axis=1)
+    rows = np.array([row for row in np.flatnonzero(unknown) if people.reason[row] is None], dtype=int)
+    if len(rows) > sample:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, sample, replace=False))
+    checked = 0
+    beyond: list[str] = []
+    for row in rows:
+        size = read_image_size(images / people.image_path[row])
+        if size is None:
+            continue
+        checked += 1
+        points = people.keypoints[row][people.keypoints[row, :, 2] > 0][:, :2]
+        outside = ((points < -TOLERANCE) | (points > np.array(size) + TOLERANCE)).any(axis=1)
+        if outside.mean() > 0.25:
+            x, y = points.max(axis=0)
+            beyond.append(
+                f"{people.image_path[row]}: {size[0]} x {size[1]}, keypoints of annotation {people.annotation_id[row]} reach to ({x:.0f}, {y:.0f})"
+            )
+    if 2 * len(beyond) > checked:
+        raise PgtfastError(
+            f"{images}: of {checked} people of {people.dataset} looked at, {len(beyond)} have keypoints outside of their picture. For example "
+            f"{'; '.join(beyond[:_NAMED])}. These are a smaller copy of the pictures; get the one that was annotated"
+        )
+
+
 def swapped_sizes(people: People, images: Path | None = None) -> np.ndarray:
     """People of pictures whose annotated width and height are each other's.
 

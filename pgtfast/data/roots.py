@@ -17,7 +17,7 @@ from ..body import BodyModel, load_body
 from .coco import read_coco_persons, read_coco_wholebody
 from .crowdpose import read_crowdpose
 from .h36m import TEST_CAMERAS, TEST_EVERY, TEST_SUBJECTS, TRAIN_SUBJECTS, read_h36m, read_h36m_spin
-from .image_sizes import check_image_sizes
+from .image_sizes import check_image_sizes, check_reach
 from .instavariety import read_instavariety
 from .lspet import read_lspet
 from .mpi_inf_3dhp import read_mpi_inf_3dhp, read_mpi_inf_3dhp_spin
@@ -51,6 +51,7 @@ WORLD_MARK = "pgtfast_world.json"
 
 _SPLITS = ("train", "val", "test")
 _SIZES_LOOKED_AT = 32
+_MUPOTS = "MuPoTS-3D, a set to test on,"
 _LOG = logging.getLogger(__name__)
 
 
@@ -79,12 +80,12 @@ def open_dataset(
     =============  ==============================================================================  =======================================
 
     Where no picture folder holds the pictures, WebDataset tars (*.tar) in the folder are taken. People whose picture is not in the picture folder get the
-    reason "missing-file"; the sizes of some pictures are compared with the annotations.
+    reason "missing-file"; the sizes of some pictures are compared with the annotations (with the keypoints where those give no size).
 
     Args:
         kind: one of :data:`KINDS`.
         root: the dataset's folder.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test". LSPET, MuCo-3DHP, MPI-INF-3DHP in the authors' layout and the studio of a free world are "train" alone, MuPoTS-3D is "test".
         body: the body that 3D datasets' parameters are of, or one for each gender (3DPW): with it their translation in the camera and, for 3DPW, the
             3D joints are known. A set marked as a free world (pgtfast_world.json) brings its own.
         dataset: first part of each person's key; None takes the kind, or "free_SET" for a set of a free world.
@@ -137,6 +138,11 @@ class _Search:
                 return found
         return []
 
+    def only(self, split: str, what: str) -> None:
+        """Raise where another split is asked for than the one that these files are: nobody shall measure on what was trained on, or the reverse."""
+        if self.split != split:
+            raise PgtfastError(f"{self.root}: split {self.split}: {what} is of one split; ask for split {split}")
+
     def nothing(self) -> PgtfastError:
         return PgtfastError(
             f"{self.root}: no annotations of kind {self.kind}, split {self.split}; looked for: {', '.join(self.tried)}"
@@ -177,6 +183,7 @@ def _h36m(search: _Search) -> _Opened:
             )
         options: dict = {"subjects": subjects, "body": search.one_body}
         if search.world:
+            search.only("train", "the studio of a free world")
             options.update(every=1)
         elif search.split != "train":
             options.update(every=TEST_EVERY, cameras=TEST_CAMERAS)
@@ -187,6 +194,7 @@ def _h36m(search: _Search) -> _Opened:
 def _mpi_inf_3dhp(search: _Search) -> _Opened:
     found = search.find(*_in(("annotations/", "data/", ""), "MPI-INF-3DHP_1k.json", "MPI-INF-3DHP.json"))
     if found:
+        search.only("train", f"{found.name}, which holds the training subjects alone,")
         return read_mpi_inf_3dhp(found.parent, body=search.one_body), ("images_1k", "data/images_1k", "images", "")
     return _spin(search, "mpi_inf_3dhp"), ("", "images")
 
@@ -202,6 +210,7 @@ def _spin(search: _Search, name: str) -> People:
 
 def _muco(search: _Search) -> _Opened:
     found = _need(search, *_in(("annotations/", "data/", ""), "MuCo-3DHP.json"))
+    search.only("train", "MuCo-3DHP, made of training subjects,")
     bodies = found.parent / "smpl_param.json"
     people = read_muco(found, bodies=bodies if bodies.is_file() else None, body=search.one_body)
     return people, ("data", "images", "")
@@ -228,6 +237,7 @@ def _mpii(search: _Search) -> _Opened:
 
 def _lspet(search: _Search) -> _Opened:
     found = _need(search, "joints.mat", "annotations/joints.mat")
+    search.only("train", "LSPET")
     folder = next((f for f in (search.root / "images", search.root) if any(f.glob("im0*"))), None)
     return read_lspet(found, images=folder), ("images", "")
 
@@ -264,10 +274,12 @@ def _mupots(search: _Search) -> _Opened:
     folders = ("data/MultiPersonTestSet", "data", "MultiPersonTestSet", "images", "")
     found = search.find(*_in(("annotations/", "data/", ""), "MuPoTS-3D.json"))
     if found is not None:
+        search.only("test", _MUPOTS)
         return read_mupots(found), folders
     sequences = search.match(("MultiPersonTestSet/", "data/MultiPersonTestSet/", ""), "TS*/annot.mat")
     if not sequences:
         raise search.nothing()
+    search.only("test", _MUPOTS)
     return read_mupots_sequences(sequences[0].parent.parent), folders
 
 
@@ -336,7 +348,9 @@ def _pictures(search: _Search, people: People, folders: Sequence[str]) -> tuple[
             len(usable),
         )
         people = replace(people, reason=reason)
-    check_image_sizes(people.rows(np.array(usable)[there]), folder, sample=_SIZES_LOOKED_AT)
+    shown = people.rows(np.array(usable)[there])
+    check_image_sizes(shown, folder, sample=_SIZES_LOOKED_AT)
+    check_reach(shown, folder, sample=_SIZES_LOOKED_AT)
     return folder, people
 
 

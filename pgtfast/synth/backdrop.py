@@ -1,4 +1,7 @@
-"""The place around the people: floor, walls or sky, boxes, and the people's shadows on the floor."""
+"""The place around the people: floor, walls or sky, boxes, and the people's shadows on the floor.
+
+Points, directions and colours are kept in planes, (3, n): NumPy is many times slower along a last axis of three.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +30,19 @@ class Light(NamedTuple):
     """(3,) linear RGB."""
 
     def on(self, normals: np.ndarray) -> np.ndarray:
-        """Light (..., 3) that falls on surfaces with unit normals (..., 3), world frame."""
-        facing = np.maximum(normals @ self.direction.astype(np.float32), 0)[..., None]
-        sky = (0.7 - 0.3 * normals[..., 1:2]).astype(np.float32)
-        return facing * self.lamp.astype(np.float32) + sky * self.ambient.astype(np.float32)
+        """Light (3, ...) that falls on surfaces with unit normals (3, ...), world frame."""
+        x, y, z = self.direction.astype(np.float32)
+        facing = np.maximum(normals[0] * x + normals[1] * y + normals[2] * z, 0)
+        sky = np.float32(0.7) - np.float32(0.3) * normals[1]
+        lamp, ambient = self.lamp.astype(np.float32), self.ambient.astype(np.float32)
+        return np.stack([facing * lamp[k] + sky * ambient[k] for k in range(3)])
 
 
 class Backdrop(NamedTuple):
     """The empty place."""
 
     color: np.ndarray
-    """(H, W, 3) float32 linear RGB."""
+    """(3, H, W) float32 linear RGB."""
     depth: np.ndarray
     """(H, W) float32 metres along the camera's axis."""
 
@@ -71,11 +76,11 @@ class Floor(NamedTuple):
     """The floor's n pixels."""
 
     seen: np.ndarray
-    """(H, W) bool."""
+    """(n,) their places among the H W pixels."""
     at: np.ndarray
-    """(n, 2) x and z, metres."""
+    """(2, n) x and z, metres."""
     albedo: np.ndarray
-    """(n, 3)."""
+    """(3, n)."""
     distance: np.ndarray
     """(n,) metres along the camera's axis."""
 
@@ -89,26 +94,24 @@ def draw_room(rng: np.random.Generator, scene: Scene, size: tuple[int, int], hal
         size: width and height, pixels.
         half: metres from the middle to the walls.
     """
-    rays = view_rays(scene.view, *(np.arange(n, dtype=np.float32) for n in size))
-    color = np.zeros((*rays.shape[:2], 3), np.float32)
-    depth = np.full(rays.shape[:2], _FAR, np.float32)
+    rays, color, depth = _blank(scene.view, size)
     noise = Noise(rng)
     place = scene.view.place.astype(np.float32)
     wall = draw_color(rng, (0.0, 0.12), (0.6, 0.9))
     for axis, side in ((0, -1), (0, 1), (2, -1), (2, 1)):
-        slope = rays[..., axis] * side
+        slope = rays[axis] * side
         t = np.where(slope > 1e-4, (half - side * place[axis]) / np.maximum(slope, 1e-4), _FAR).astype(np.float32)
-        seen = (t < depth) & (place[1] + t * rays[..., 1] < 0)
-        at = place + t[seen, None] * rays[seen]
+        seen, t, at = _hit(place, rays, t, (t < depth) & (place[1] + t * rays[1] < 0))
         normal = np.zeros(3, np.float32)
         normal[axis] = -side
-        dirt = 0.93 + 0.14 * noise(at[:, 2 - axis] * 0.5, at[:, 1] * 0.5)
-        albedo = wall * (1 + 0.04 * side) * dirt[:, None]
-        albedo[at[:, 1] > -0.1] *= 0.6
-        color[seen] = albedo * STUDIO_LIGHT.on(normal)
-        depth[seen] = t[seen]
+        dirt = 0.93 + 0.14 * noise(at[2 - axis] * 0.5, at[1] * 0.5)
+        dirt[at[1] > -0.1] *= 0.6
+        lit = wall * np.float32(1 + 0.04 * side) * STUDIO_LIGHT.on(normal)
+        _lay(color, depth, seen, [dirt * lit[k] for k in range(3)], t)
     plain = draw_color(rng, (0.0, 0.2), (0.35, 0.6))
-    floor = _floor_of(scene, rays, depth, lambda at, blur: plain * (0.9 + 0.2 * noise(at[:, 0], at[:, 2]))[:, None])
+    floor = _floor_of(
+        scene, rays, depth, lambda at, blur: np.multiply.outer(plain, np.float32(0.9) + 0.2 * noise(at[0], at[1]))
+    )
     return Room(Backdrop(color, depth), floor)
 
 
@@ -131,9 +134,7 @@ def draw_backdrop(
         light: the scene's.
         shadow_points: (n, 3) points of the people's surface, world frame.
     """
-    rays = view_rays(scene.view, *(np.arange(n, dtype=np.float32) for n in size))
-    color = np.zeros((*rays.shape[:2], 3), np.float32)
-    depth = np.full(rays.shape[:2], _FAR, np.float32)
+    rays, color, depth = _blank(scene.view, size)
     noise = Noise(rng)
     if rng.random() < 0.6:
         _room(rng, scene, rays, light, noise, color, depth)
@@ -145,19 +146,35 @@ def draw_backdrop(
     return Backdrop(color, depth)
 
 
-def view_rays(view: View, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """(len(v), len(u), 3) float32: what a metre along the camera's axis is in the world, through the pixels u, v."""
-    x = (u - view.center[0]) / view.focal[0]
-    y = (v - view.center[1]) / view.focal[1]
+def _blank(view: View, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(3, H, W) float32 what a metre along the camera's axis is in the world through each pixel; (3, H, W) black; (H, W) far away."""
+    x, y = ((np.arange(n) - c) / f for n, c, f in zip(size, view.center, view.focal, strict=True))
     rotation = view.rotation
-    rays = x[None, :, None] * rotation[0] + y[:, None, None] * rotation[1] + rotation[2]
-    return rays.astype(np.float32)
+    across, down = np.outer(rotation[0], x), np.outer(rotation[1], y) + rotation[2][:, None]
+    rays = across.astype(np.float32)[:, None, :] + down.astype(np.float32)[:, :, None]
+    return rays, np.zeros_like(rays), np.full(rays.shape[1:], _FAR, np.float32)
+
+
+def _hit(
+    place: np.ndarray, rays: np.ndarray, t: np.ndarray, shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places (n,) of the pixels that are shown, how far their rays go (n,), and where they end (3, n)."""
+    seen = np.flatnonzero(shown)
+    t = t.ravel()[seen]
+    return seen, t, np.stack([place[k] + t * rays[k].ravel()[seen] for k in range(3)])
+
+
+def _lay(color: np.ndarray, depth: np.ndarray, seen: np.ndarray, lit, t: np.ndarray) -> None:
+    """Put colours (3, n) and depths (n,) at places (n,) of (3, H, W) and (H, W)."""
+    for plane, value in zip(color.reshape(3, -1), lit, strict=True):
+        plane[seen] = value
+    depth.reshape(-1)[seen] = t
 
 
 def _surface(
     rng: np.random.Generator, noise: Noise, low: float, high: float, u, v, blur, vivid: float = 0.25
 ) -> np.ndarray:
-    """Colours of a patterned surface at u, v metres; `blur` is how many metres a pixel covers, `vivid` the usual saturation."""
+    """Colours (3, n) of a patterned surface at u, v metres; `blur` is how many metres a pixel covers, `vivid` the usual saturation."""
     kind = PATTERNS[rng.integers(len(PATTERNS))]
     most = vivid * rng.exponential()
     one = draw_color(rng, (0.0, min(most, 0.9)), (low, high))
@@ -169,48 +186,50 @@ def _surface(
     clear = np.clip(1.5 - 1.5 * blur / (0.4 * period), 0, 1)
     amount = 0.5 + (amount - 0.5) * clear
     dirt = 0.85 + 0.3 * noise(u * 0.8 + 11, v * 0.8 + 5)
-    return ((one + amount[..., None] * (other - one)) * dirt[..., None]).astype(np.float32)
+    return np.stack([(one[k] + amount * (other[k] - one[k])) * dirt for k in range(3)]).astype(np.float32, copy=False)
 
 
 def _floor(rng, scene: Scene, rays, light: Light, noise, color, depth, shadow_points) -> None:
-    floor = _floor_of(
-        scene, rays, depth, lambda at, blur: _surface(rng, noise, 0.3, 0.8, at[:, 0], at[:, 2], blur, 0.15)
-    )
+    floor = _floor_of(scene, rays, depth, lambda at, blur: _surface(rng, noise, 0.3, 0.8, at[0], at[1], blur, 0.15))
     _light_floor(scene, floor, light, color, depth, shadow_points)
 
 
 def _floor_of(scene: Scene, rays, depth, paint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Floor:
-    """Where the floor is seen before `depth`; `paint` gives the colours of points (n, 3), of which a pixel covers (n,) metres."""
+    """Where the floor is seen before `depth`; `paint` gives the colours (3, n) of points (2, n), x and z, of which a pixel covers (n,) metres."""
     place = scene.view.place.astype(np.float32)
-    slope = rays[..., 1]
+    slope = rays[1]
     t = np.where(slope > 1e-4, -place[1] / np.maximum(slope, np.float32(1e-4)), np.float32(_FAR))
-    seen = t < depth
-    distance = t[seen]
-    at = place + distance[:, None] * rays[seen]
+    seen = np.flatnonzero(t < depth)
+    distance = t.ravel()[seen]
+    at = np.stack([place[k] + distance * rays[k].ravel()[seen] for k in (0, 2)])
     blur = distance * distance / np.float32(scene.view.focal[0] * -place[1])
-    return Floor(seen, at[:, [0, 2]], paint(at, blur).astype(np.float32), distance)
+    return Floor(seen, at, paint(at, blur).astype(np.float32, copy=False), distance)
 
 
 def _light_floor(scene: Scene, floor: Floor, light: Light, color, depth, shadow_points) -> None:
     shade = _shadow(light, shadow_points, floor.at)
-    fall = (-light.direction[1] * light.lamp).astype(np.float32)
-    lit = fall * (1 - shade[0][:, None]) + light.ambient.astype(np.float32) * (1 - shade[1][:, None])
-    lit *= floor.albedo
-    mist = np.clip((floor.distance - 12) / 60, 0, 1)[:, None]
-    color[floor.seen] = lit if not mist.any() else lit + mist * (color[floor.seen] - lit)
-    depth[floor.seen] = floor.distance
+    fall, around = (-light.direction[1] * light.lamp).astype(np.float32), light.ambient.astype(np.float32)
+    lamp, sky = 1 - shade[0], 1 - shade[1]
+    misty = np.flatnonzero(floor.distance > 12)
+    mist = np.minimum((floor.distance[misty] - 12) / 60, 1)
+    for k, plane in enumerate(color.reshape(3, -1)):
+        lit = (fall[k] * lamp + around[k] * sky) * floor.albedo[k]
+        if len(misty):
+            lit[misty] += mist * (plane[floor.seen[misty]] - lit[misty])
+        plane[floor.seen] = lit
+    depth.reshape(-1)[floor.seen] = floor.distance
 
 
 def _shadow(light: Light, points: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much of the lamp, and of the light from everywhere, the people keep from floor points (n, 2)."""
+    """How much of the lamp, and of the light from everywhere, the people keep from floor points (2, n)."""
     cast = points[:, [0, 2]] - points[:, 1:2] / light.direction[1] * light.direction[[0, 2]]
     low = points[points[:, 1] > -0.35]
     under, weight = low[:, [0, 2]], 1 + low[:, 1] / 0.35
     first = np.minimum(cast.min(0), under.min(0)) - 0.5
     cells = np.minimum(np.ceil((np.maximum(cast.max(0), under.max(0)) + 0.5 - first) / _CELL), 600).astype(int)
-    index = np.floor((at - first.astype(np.float32)) * np.float32(1 / _CELL)).astype(np.int32)
-    inside = np.flatnonzero(((index >= 0) & (index < cells)).all(1))
-    index = index[inside, 0] * cells[1] + index[inside, 1]
+    x, z = ((plane - np.float32(low)) * np.float32(1 / _CELL) for plane, low in zip(at, first, strict=True))
+    inside = np.flatnonzero((x >= 0) & (x < cells[0]) & (z >= 0) & (z < cells[1]))
+    index = x[inside].astype(np.int32) * np.int32(cells[1]) + z[inside].astype(np.int32)
     result = []
     for spots, mass, radius in ((cast, None, 1.4), (under, 0.35 * weight, 5.0)):
         cell = np.clip(((spots - first) / _CELL).astype(int), 0, cells - 1)
@@ -218,7 +237,7 @@ def _shadow(light: Light, points: np.ndarray, at: np.ndarray) -> tuple[np.ndarra
         full = (np.minimum(grid, 1) * 255).astype(np.uint8)
         blurred = Image.fromarray(full).filter(ImageFilter.GaussianBlur(radius))
         dark = np.minimum(np.asarray(blurred, np.float32) * np.float32(1.6 / 255), 1)
-        value = np.zeros(len(at), np.float32)
+        value = np.zeros(at.shape[1], np.float32)
         value[inside] = np.float32(0.9) * dark.ravel()[index]
         result.append(value)
     return result[0], result[1]
@@ -239,50 +258,51 @@ def _room(rng, scene: Scene, rays, light: Light, noise, color, depth) -> None:
         walls.append((normal, np.array([side * (reach + rng.uniform(0, 2)), 0.0, scene.places[0, 1]])))
     for normal, point in walls:
         n = normal.astype(np.float32)
-        slope = rays @ n
+        slope = n[0] * rays[0] + n[2] * rays[2]
         with np.errstate(divide="ignore", invalid="ignore"):
             t = np.where(slope < -1e-4, ((point - place) @ n).astype(np.float32) / slope, _FAR)
         t[t <= 0.05] = _FAR
-        seen = (t < depth) & (place[1] + t * rays[..., 1] < 0)  # the floor hides the rest
-        if not seen.any():
+        shown = (t < depth) & (place[1] + t * rays[1] < 0)  # the floor hides the rest
+        if not shown.any():
             continue
-        at = place + t[seen, None] * rays[seen]
-        along = (at - point.astype(np.float32)) @ np.array([-n[2], 0, n[0]], np.float32)
-        up = -at[:, 1]
-        blur = t[seen] / float(scene.view.focal[0])
-        albedo = _surface(rng, noise, 0.45, 0.95, along, up, blur)
+        seen, t, at = _hit(place, rays, t, shown)
+        along = n[0] * (at[2] - np.float32(point[2])) - n[2] * (at[0] - np.float32(point[0]))
+        up = -at[1]
+        albedo = _surface(rng, noise, 0.45, 0.95, along, up, t / float(scene.view.focal[0]))
         for _ in range(int(rng.integers(0, 5))):
             _poster(rng, noise, along, up, albedo)
-        albedo[up < 0.1] *= 0.5
-        color[seen] = albedo * light.on(n) * 0.9
-        depth[seen] = t[seen]
+        albedo[:, up < 0.1] *= 0.5
+        lit = light.on(n) * np.float32(0.9)
+        _lay(color, depth, seen, [albedo[k] * lit[k] for k in range(3)], t)
 
 
 def _poster(rng, noise: Noise, along: np.ndarray, up: np.ndarray, albedo: np.ndarray) -> None:
     middle = rng.uniform((-4, 0.9), (4, 2.2)).astype(np.float32)
     half = np.exp(rng.uniform(np.log(0.15), np.log(0.9), 2)).astype(np.float32)
     across, high = np.abs(along - middle[0]) / half[0], np.abs(up - middle[1]) / half[1]
-    frame = (across < 1) & (high < 1)
-    inner = frame & (across < 0.92) & (high < 0.92)
-    albedo[frame] = draw_color(rng, (0, 0.3), (0.1, 0.9))
+    edge = np.maximum(across, high)
+    frame, inner = np.flatnonzero(edge < 1), np.flatnonzero(edge < 0.92)
+    albedo[:, frame] = draw_color(rng, (0, 0.3), (0.1, 0.9))[:, None]
     one, other = draw_color(rng, (0.1, 0.9), (0.2, 1)), draw_color(rng, (0.1, 0.9), (0.2, 1))
     grain = 1.5 / half.min()
-    amount = noise(along[inner] * grain, up[inner] * grain)[:, None]
-    albedo[inner] = one + amount * (other - one)
+    amount = noise(along[inner] * grain, up[inner] * grain)
+    for k in range(3):
+        albedo[k, inner] = one[k] + amount * (other[k] - one[k])
 
 
 def _sky(rng, rays, noise: Noise, color) -> None:
     """Sky and clouds, and a skyline of trees or houses; nothing is drawn where only floor can be seen."""
-    seen = rays[..., 1] < 0.02
-    x, y, z = np.moveaxis(rays[seen], -1, 0)
+    seen = np.flatnonzero(rays[1] < 0.02)
+    x, y, z = (plane[seen] for plane in rays.reshape(3, -1))
     height = -y / np.hypot(x, z)
     bearing = np.arctan2(x, z)
     low, high = linear((0.85, 0.88, 0.92)), linear((0.35, 0.55, 0.85)) * rng.uniform(0.5, 1.3)
-    color[:] = 0.6 * low  # the haze into which the floor fades
+    color[:] = (0.6 * low)[:, None, None]  # the haze into which the floor fades
     clouds = noise(bearing * 6, height * 16) * 0.6 + noise(bearing * 17, height * 40) * 0.4
     cover = rng.uniform(0, 1)
-    amount = np.clip(height * 2.2, 0, 1)[:, None]
-    sky = low + amount * (high - low) + np.clip(clouds - 1 + cover, 0, 1)[:, None] * linear((0.9, 0.9, 0.9))
+    amount = np.clip(height * 2.2, 0, 1)
+    white = np.clip(clouds - 1 + cover, 0, 1) * linear(0.9)
+    sky = np.stack([low[k] + amount * (high[k] - low[k]) + white for k in range(3)])
     for layer in range(int(rng.integers(1, 4))):
         houses = rng.random() < 0.5
         grain = rng.uniform(6, 14) if houses else rng.uniform(10, 40)
@@ -291,36 +311,41 @@ def _sky(rng, rays, noise: Noise, color) -> None:
         if not houses:
             top = top + 0.02 * noise(bearing * 90, height * 90)
         tint = draw_color(rng, (0.05, 0.3), (0.3, 0.7)) if houses else linear((0.2, 0.35, 0.15)) * rng.uniform(0.5, 1.5)
-        below = height < top
+        below = np.flatnonzero(height < top)
         b, h = bearing[below], height[below]
         shade = (0.55 + 0.15 * layer) * (0.75 + 0.5 * noise(b * 60, h * 60))
         if houses:
             shade = shade * np.where((b * grain * 5 % 1 > 0.5) & (h * 60 % 1 > 0.5), 0.5, 1)
-        sky[below] = tint * shade[:, None]
-    color[seen] = sky
+        for k in range(3):
+            sky[k, below] = tint[k] * shade
+    for plane, value in zip(color.reshape(3, -1), sky, strict=True):
+        plane[seen] = value
 
 
 def _box(rng, scene: Scene, box: np.ndarray, rays, light: Light, noise: Noise, color, depth) -> None:
     """A box on the floor: the nearest of the planes that a ray leaves last on entering."""
     window = _window(scene.view, box, depth.shape)
-    rays, color, depth = rays[window], color[window], depth[window]
+    rays, color, depth = rays[(slice(None), *window)], color[(slice(None), *window)], depth[window]
     place = scene.view.place.astype(np.float32)
     inverse = 1 / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
-    one, two = ((corner - place).astype(np.float32) * inverse for corner in box.astype(np.float32))
+    one, two = ((corner - place)[:, None, None] * inverse for corner in box.astype(np.float32))
     enter, leave = np.minimum(one, two), np.maximum(one, two)
-    t = enter.max(-1)
-    seen = (t < leave.min(-1)) & (t > 0.05) & (t < depth)
+    t = enter.max(0)
+    seen = (t < leave.min(0)) & (t > 0.05) & (t < depth)
     if not seen.any():
         return
-    axis = enter[seen].argmax(-1)
-    at = place + t[seen, None] * rays[seen]
-    normal = np.zeros((len(at), 3), np.float32)
-    normal[np.arange(len(at)), axis] = -np.sign(rays[seen][np.arange(len(at)), axis])
-    u = np.where(axis == 0, at[:, 2], at[:, 0])
-    v = np.where(axis == 1, at[:, 2], at[:, 1])
-    albedo = _surface(rng, noise, 0.25, 0.9, u * 2, v * 2, 2 * t[seen] / float(scene.view.focal[0]), 0.5)
-    color[seen] = albedo * light.on(normal)
-    depth[seen] = t[seen]
+    t = t[seen]
+    ray = rays[:, seen]
+    axis = enter[:, seen].argmax(0)
+    at = place[:, None] + t * ray
+    u = np.where(axis == 0, at[2], at[0])
+    v = np.where(axis == 1, at[2], at[1])
+    albedo = _surface(rng, noise, 0.25, 0.9, u * 2, v * 2, 2 * t / float(scene.view.focal[0]), 0.5)
+    # of the six sides, (3, 3, 2): colour, axis of the normal, whether the ray goes up that axis
+    sides = np.stack([np.eye(3, dtype=np.float32), -np.eye(3, dtype=np.float32)], -1)
+    lit = light.on(sides).reshape(3, -1)[:, 2 * axis + (ray[axis, np.arange(len(axis))] > 0)]
+    color[:, seen] = albedo * lit
+    depth[seen] = t
 
 
 def _window(view: View, box: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:

@@ -41,8 +41,6 @@ class Person(NamedTuple):
     """(23, 3, 3) of the other joints."""
     betas: np.ndarray
     """(10,)."""
-    latent: np.ndarray
-    """(32,) of the prior, the mean of its encoder."""
     root: np.ndarray
     """(3,) where the root joint stands, metres, world frame; x = z = 0."""
     reach: float
@@ -169,12 +167,10 @@ class Cast:
         )
         vertices, root = posed.vertices.numpy(), posed.joints[0].numpy()
         from_root = vertices - root
-        rotvec = ops.matrix_to_rotvec(torch.from_numpy(rotations[:21]))
         return Person(
             orient=orient,
             rotations=rotations,
             betas=betas,
-            latent=self.prior.encode(rotvec).mean.numpy(),
             root=np.array([0, -from_root[:, 1].max(), 0], np.float64),
             reach=float(np.hypot(from_root[:, 0], from_root[:, 2]).max()),
         )

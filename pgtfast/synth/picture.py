@@ -61,6 +61,11 @@ def _grain(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return table[first : first + count].reshape(shape)
 
 
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of (3, n) and (3, n)."""
+    return np.stack([a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))])
+
+
 class Posed(NamedTuple):
     """P people in the camera frame, metres."""
 
@@ -68,6 +73,8 @@ class Posed(NamedTuple):
     """(P, 3)."""
     body_pose: np.ndarray
     """(P, 69)."""
+    betas: np.ndarray
+    """(P, 10)."""
     transl: np.ndarray
     """(P, 3)."""
     vertices: np.ndarray
@@ -76,8 +83,8 @@ class Posed(NamedTuple):
     """(P, 24, 3)."""
     landmarks: np.ndarray
     """(P, 17, 3) COCO's."""
-    h36m17: np.ndarray
-    """(P, 17, 3) Human3.6M's."""
+    latent: np.ndarray
+    """(P, 32) of the prior, the mean of its encoder."""
 
 
 class Samples(NamedTuple):
@@ -88,7 +95,7 @@ class Samples(NamedTuple):
     face: np.ndarray
     """(n,) row of the faces of all people."""
     weights: np.ndarray
-    """(n, 3) barycentric."""
+    """(3, n) barycentric."""
     depth: np.ndarray
     """(n,) metres along the camera's axis."""
     share: np.ndarray
@@ -166,7 +173,7 @@ class Painter:
         faces = self._all_faces(len(scene.people))
         flat = posed.vertices.reshape(-1, 3)
         world = flat @ scene.view.rotation + scene.view.place
-        shadow = np.concatenate((world, world[faces].mean(1)))
+        shadow = np.concatenate((world, (world[faces[:, 0]] + world[faces[:, 1]] + world[faces[:, 2]]) / 3))
         if kind == "studio":
             backdrop = light_room(self._room(seed, moment, scene), scene, shadow)
         else:
@@ -174,10 +181,12 @@ class Painter:
         number_of = self.renderer.render(flat, faces, focal=scene.view.focal, center=scene.view.center)
         samples = self._samples(number_of, flat, faces, scene.view)
         shown = samples.depth < backdrop.depth[samples.row // SAMPLES, samples.column // SAMPLES]
-        samples = Samples(*(part[shown] for part in samples))
+        samples = Samples(*(part[..., shown] for part in samples))
         color = self._shade(scene, samples, faces, world, light)
         image = self._develop(rng, backdrop.color, samples, color, plain=kind == "studio")
         people = self._annotate(rng, scene, posed, samples, backdrop.depth)
+        if kind == "studio" and people:
+            people = [{**people[0], "h36m17": self._mocap(posed)[0]}]
         return Picture(image, scene.view.focal, scene.view.center, people)
 
     def _room(self, seed: int, moment: studio.Moment, scene: Scene) -> Room:
@@ -203,9 +212,17 @@ class Painter:
         known = {"global_orient": rotvec, "body_pose": body_pose, "betas": betas, "transl": torch.from_numpy(transl)}
         out = body(**known)
         return Posed(
-            rotvec.numpy(), body_pose.numpy(), transl, out.vertices.numpy(), out.joints.numpy(),
-            self.cast.landmarks(**known).numpy(), self.cast.mocap(**known).numpy(),
+            rotvec.numpy(), body_pose.numpy(), betas.numpy(), transl, out.vertices.numpy(), out.joints.numpy(),
+            self.cast.landmarks(**known).numpy(), self.cast.prior.encode(body_pose[:, :63].unflatten(1, (21, 3))).mean.numpy(),
         )  # fmt: skip
+
+    def _mocap(self, posed: Posed) -> np.ndarray:
+        """(P, 17, 3) Human3.6M's joints, metres, camera frame."""
+        betas = torch.from_numpy(posed.betas)
+        known = (torch.from_numpy(part) for part in (posed.global_orient, posed.body_pose, posed.transl))
+        return self.cast.mocap(
+            **dict(zip(("global_orient", "body_pose", "transl"), known, strict=True)), betas=betas
+        ).numpy()
 
     def _all_faces(self, count: int) -> np.ndarray:
         one = self.cast.body.faces
@@ -219,6 +236,16 @@ class Painter:
 
     def _samples(self, number_of: np.ndarray, vertices: np.ndarray, faces: np.ndarray, view: View) -> Samples:
         """Where on its triangle each sample's ray ends: the corners' share is the volume that the ray spans with the other two."""
+        hit = number_of >= 0
+        rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
+        if not len(rows):
+            return Samples(
+                *np.zeros((3, 0), np.int32), np.zeros((3, 0), np.float32), np.zeros(0), np.zeros(0, np.float32)
+            )
+        top, left = rows[0] // SAMPLES * SAMPLES, columns[0] // SAMPLES * SAMPLES
+        number_of = number_of[
+            top : rows[-1] // SAMPLES * SAMPLES + SAMPLES, left : columns[-1] // SAMPLES * SAMPLES + SAMPLES
+        ]
         width = number_of.shape[1]
         part = np.append(self._parts(len(faces)), np.int16(-1))[number_of]
         first = part[::SAMPLES, ::SAMPLES]
@@ -232,98 +259,107 @@ class Painter:
         face = number_of.ravel()[at]
         row, column = np.divmod(at.astype(np.int32), np.int32(width))
         share = np.where(whole[row // SAMPLES, column // SAMPLES], np.float32(1), np.float32(1 / SAMPLES**2))
+        row, column = row + np.int32(top), column + np.int32(left)
         shows = np.zeros(len(faces), bool)
         shows[face] = True
         seen, place = np.flatnonzero(shows), (np.cumsum(shows) - 1)[face]
-        a, b, c = np.moveaxis(vertices[faces[seen]].astype(np.float64), 1, 0)
-        planes = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], 1)
-        volume = (planes[:, 0] * a).sum(1)
-        u, v = ((at + 0.5) / SAMPLES - 0.5 for at in (column, row))
-        x, y = (u - view.center[0]) / view.focal[0], (v - view.center[1]) / view.focal[1]
-        spanned = planes[place, :, 0] * x[:, None] + planes[place, :, 1] * y[:, None] + planes[place, :, 2]
-        total = spanned.sum(1)
+        a, b, c = vertices.astype(np.float64).T[:, faces[seen].T].transpose(1, 0, 2)
+        planes = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)])
+        volume = (planes[0] * a).sum(0)
+        x, y = ((((at + 0.5) / SAMPLES - 0.5) - view.center[k]) / view.focal[k] for k, at in enumerate((column, row)))
+        spanned = np.stack([plane[0][place] * x + plane[1][place] * y + plane[2][place] for plane in planes])
+        total = spanned.sum(0)
         # zero only for a triangle seen edge-on, of which no sample is seen but by rounding
         total = np.where(np.abs(total) < 1e-15, 1e-15, total)
-        return Samples(row, column, face, (spanned / total[:, None]).astype(np.float32), volume[place] / total, share)
+        return Samples(row, column, face, (spanned / total).astype(np.float32), volume[place] / total, share)
 
     def _shade(self, scene: Scene, samples: Samples, faces: np.ndarray, world: np.ndarray, light: Light) -> np.ndarray:
-        """(n, 3) linear RGB of the samples."""
+        """(3, n) linear RGB of the samples."""
         count, at = self.cast.body.num_vertices, self.cast.corners
-        points = world.astype(np.float32)
-        a, b, c = points[faces[:, 0]], points[faces[:, 1]], points[faces[:, 2]]
-        flat = np.cross(b - a, c - a).reshape(len(scene.people), -1, 3)
-        normals = np.add.reduceat(flat[:, at[0]], at[1], 1).reshape(-1, 3)
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        corners = faces[samples.face]
-        values = np.concatenate((normals, np.tile(self.cast.rest.numpy(), (len(scene.people), 1))), 1)
-        mixed = sum(samples.weights[:, k, None] * values[corners[:, k]] for k in range(3))
-        normal, rest = mixed[:, :3], mixed[:, 3:]
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        owner = corners[:, 0] // count
-        albedo = np.empty((len(owner), 3), np.float32)
+        people = len(scene.people)
+        a, b, c = world.astype(np.float32).T[:, faces.T].transpose(1, 0, 2)
+        flat = _cross(b - a, c - a).reshape(3, people, -1)
+        normals = np.add.reduceat(flat[..., at[0]], at[1], 2).reshape(3, -1)
+        normals /= np.maximum(np.sqrt((normals * normals).sum(0)), 1e-12)
+        corners = np.ascontiguousarray(faces[samples.face].T)
+        planes = (*normals, *np.tile(self.cast.rest.numpy().T, people))
+        mixed = [sum(w * plane[corner] for w, corner in zip(samples.weights, corners, strict=True)) for plane in planes]
+        normal, rest = np.stack(mixed[:3]), np.stack(mixed[3:], 1)
+        normal /= np.maximum(np.sqrt((normal * normal).sum(0)), 1e-9)
+        owner = corners[0] // count
+        light_of = light.on(normal)
         for person, outfit in enumerate(scene.outfits):
-            mine = owner == person
-            albedo[mine] = outfit.paint(rest[mine], self.figure)
-        return albedo * light.on(normal)
+            mine = np.flatnonzero(owner == person)
+            light_of[:, mine] *= outfit.paint(rest[mine], self.figure).T
+        return light_of
 
     def _develop(self, rng, backdrop: np.ndarray, samples: Samples, color: np.ndarray, *, plain: bool) -> np.ndarray:
         """Lay the people over the place, and make a camera's picture of the light; a plain one is neither blurred nor misexposed."""
         width, height = self.size
         soft = rng.uniform(0, 0.9) if rng.random() < 0.6 and not plain else 0.0
         pixel = samples.row // SAMPLES * width + samples.column // SAMPLES
-        weighed = (samples.share, *(color * samples.share[:, None]).T)
-        cover, *sums = (np.bincount(pixel, part, minlength=width * height).astype(np.float32) for part in weighed)
-        light = np.stack(sums, -1).reshape(height, width, 3) + backdrop * (1 - cover.reshape(height, width, 1))
+        weighed = (samples.share, *(color * samples.share))
+        cover, *sums = (
+            np.bincount(pixel, part, minlength=width * height).astype(np.float32).reshape(height, width)
+            for part in weighed
+        )
+        light = backdrop * (1 - cover)
+        for plane, people in zip(light, sums, strict=True):
+            plane += people
         exposure = np.exp(rng.normal(0, 0.05 if plain else 0.2)) * 0.42 / max(float(light.mean()), 0.1) ** 0.6
         light *= np.float32(exposure)
         light /= 1 + np.float32(0.25) * light
         shown = _GAMMA[(np.minimum(light, 1) * (len(_GAMMA) - 1)).astype(np.int32)]
         grain = np.float32(rng.uniform(0.5, 2 if plain else 4))
-        shown += grain * _grain(rng, (height, width, 1))
-        shown += _grain(rng, (height, width, 3))
-        image = Image.fromarray(np.clip(shown, 0, 255).astype(np.uint8))
+        shown += grain * _grain(rng, (1, height, width))
+        shown += _grain(rng, (3, height, width))
+        planes = np.clip(shown, 0, 255, out=shown).astype(np.uint8)
+        image = Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
         return np.asarray(image.filter(ImageFilter.GaussianBlur(soft)) if soft > 0.3 else image)
 
     def _annotate(self, rng, scene: Scene, posed: Posed, samples: Samples, depth: np.ndarray) -> list[dict]:
         width, height = self.size
         one = len(self.cast.body.faces)
-        owner = np.full((height * SAMPLES, width * SAMPLES), -1)
-        distance = np.repeat(np.repeat(depth, SAMPLES, 0), SAMPLES, 1)
-        whole = samples.share == 1
+        owner, whole = samples.face // one, samples.share == 1
+        # which sample each place of the grid sees, -1 for the backdrop
+        sees = np.full((height * SAMPLES, width * SAMPLES), -1, np.int32)
+        number = np.arange(len(owner), dtype=np.int32)
+        sees[samples.row[~whole], samples.column[~whole]] = number[~whole]
         for i, j in np.ndindex(SAMPLES, SAMPLES):
-            here = samples.row[whole] + i, samples.column[whole] + j
-            owner[here], distance[here] = samples.face[whole] // one, samples.depth[whole]
-        here = samples.row[~whole], samples.column[~whole]
-        owner[here], distance[here] = samples.face[~whole] // one, samples.depth[~whole]
+            sees[samples.row[whole] + i, samples.column[whole] + j] = number[whole]
+        last = np.where(whole, SAMPLES, 1)
         up = scene.view.rotation @ np.array([0.0, -1.0, 0.0])
         people = []
-        for at, person in enumerate(scene.people):
+        for at in range(len(scene.people)):
             seen = scene.view.pixels(posed.landmarks[at])
             noise = rng.standard_normal((len(seen), 2))
-            rows, columns = np.nonzero(owner == at)
-            area = len(rows) / SAMPLES**2
+            mine = np.flatnonzero(owner == at)
+            area = float(samples.share[mine].sum(dtype=np.float64))
             if area < SMALLEST_AREA:
                 continue
-            visibility, covered = self._visibility(seen, posed.landmarks[at], at, owner, distance, scene.view)
+            place = np.clip(((seen + 0.5) * SAMPLES).astype(int), 0, np.array(sees.shape[::-1]) - 1).T
+            which = sees[place[1], place[0]]
+            person_at = np.where(which < 0, -1, owner[which])
+            distance = np.where(which < 0, depth[place[1] // SAMPLES, place[0] // SAMPLES], samples.depth[which])
+            visibility, covered = self._visibility(seen, posed.landmarks[at], at, person_at, distance, scene.view)
             # what the own body hides is placed by guess; of what other things hide, some is guessed worse, the rest left out
             flags = np.where(covered & (rng.random(len(seen)) < DROPPED), 0, visibility).astype(np.int8)
             spread = self.keypoint_noise * self._spread * np.where(visibility == 2, 1.0, np.where(covered, 3.0, 2.0))
             keypoints = np.clip(seen + noise * spread[:, None], (-0.5, -0.5), (width - 0.5, height - 0.5))
             keypoints[flags == 0] = 0
-            low = np.array([columns.min(), rows.min()]) / SAMPLES - 0.5
-            high = np.array([columns.max() + 1, rows.max() + 1]) / SAMPLES - 0.5
+            low = np.array([part[mine].min() for part in (samples.column, samples.row)]) / SAMPLES - 0.5
+            high = np.array([(part[mine] + last[mine]).max() for part in (samples.column, samples.row)]) / SAMPLES - 0.5
             people.append(
                 {
                     "bbox": np.concatenate((low, high - low)),
                     "area": area,
                     "keypoints": keypoints,
                     "flags": flags,
-                    "h36m17": posed.h36m17[at],
                     "global_orient": posed.global_orient[at],
                     "body_pose": posed.body_pose[at],
-                    "betas": person.betas,
+                    "betas": posed.betas[at],
                     "transl": posed.transl[at],
-                    "latent": person.latent,
+                    "latent": posed.latent[at],
                     "focal": scene.view.focal,
                     "center": scene.view.center,
                     "joints": posed.joints[at],
@@ -341,17 +377,15 @@ class Painter:
         return np.array([SPREAD.get(name, 1.0) for name in self.cast.landmarks.names])
 
     def _visibility(self, seen, landmarks, person: int, owner, distance, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """Of 17 landmarks: int8, 2 where the surface near it is what its pixel shows, 1 where something hides it, 0 outside the image; and bool,
+        """Of 17 landmarks, where person `owner` (-1: nobody) is seen at a `distance`: int8, 2 where the surface near it is what its pixel shows, 1 where something hides it, 0 outside the image; and bool,
         whether what hides it is not the person's own body."""
-        width, height = self.size
         inside = ((seen > -0.5) & (seen < np.array(self.size) - 0.5)).all(1)
-        column, row = np.clip(((seen + 0.5) * SAMPLES).astype(int), 0, np.array([width, height]) * SAMPLES - 1).T
         ray = np.concatenate(((seen - view.center) / view.focal, np.ones((len(seen), 1))), 1)
-        surface = ray * distance[row, column][:, None]
-        mine = owner[row, column] == person
+        surface = ray * distance[:, None]
+        mine = owner == person
         near = np.linalg.norm(surface - landmarks, axis=1) < self.near
         # beside the silhouette, as a noisy border or a thin finger may be, nothing hides the landmark
-        open_air = (owner[row, column] < 0) & (distance[row, column] > landmarks[:, 2])
+        open_air = (owner < 0) & (distance > landmarks[:, 2])
         visible = (mine & near) | open_air
         return np.where(inside, np.where(visible, 2, 1), 0).astype(np.int8), inside & ~visible & ~mine
 

@@ -11,6 +11,7 @@ from pgtfast._errors import PgtfastError
 from pgtfast.data.coco import read_coco_persons
 from pgtfast.data.image_sizes import (
     check_image_sizes,
+    check_reach,
     compare_image_sizes,
     read_image_size,
     swapped_sizes,
@@ -84,6 +85,23 @@ def test_unknown_sizes_are_not_checked(tmp_path):
     assert check_image_sizes(people, tmp_path).checked == 0
     assert not swapped_sizes(people, tmp_path).any()
     assert not swapped_sizes(people.rows(slice(0))).any()
+
+
+def test_keypoints_beyond_pictures_of_unknown_size(tmp_path):
+    people = people_of(tmp_path)
+    for name in set(people.image_path):
+        write_picture(tmp_path / name, (12, 8))
+    check_reach(people, tmp_path)  # their sizes are known, and told otherwise
+    people.image_size[:] = 0
+    with pytest.raises(
+        PgtfastError, match=r"of 8 people of a looked at, 8 have .* annotation \d+ reach to .* smaller copy"
+    ):
+        check_reach(people, tmp_path)
+    for name in set(people.image_path):
+        write_picture(tmp_path / name, (60, 40))
+    check_reach(people, tmp_path)
+    people.keypoints[0, :, :2] += 100  # one person gone wrong is no other copy
+    check_reach(people, tmp_path)
 
 
 def test_read_image_size(tmp_path):

@@ -106,6 +106,24 @@ def test_other_splits(tmp_path):
     assert len(open_dataset("up3d", tmp_path / "up", split="test").people) == 2
 
 
+def test_a_set_of_one_split_is_no_other(tmp_path):
+    """What was trained on must not come back as a test set, nor a test set as one to train on."""
+    write.write_lspet(tmp_path / "lspet")
+    writers3d.muco(tmp_path / "muco" / "MuCo-3DHP.json", writers3d.in_front())
+    writers3d.mpi(tmp_path / "mpi_inf_3dhp" / "annotations", writers3d.scene(bodies=2))
+    writers3d.mupots(tmp_path / "mupots" / "MuPoTS-3D.json", writers3d.in_front())
+    write.write_studio(tmp_path / "h36m")
+    write.write_mark(tmp_path / "h36m", "studio")
+    for kind in ("lspet", "muco", "mpi_inf_3dhp", "h36m"):
+        for split in ("val", "test"):
+            with pytest.raises(PgtfastError, match=f"{kind}: split {split}: .* is of one split; ask for split train"):
+                open_dataset(kind, tmp_path / kind, split=split)
+    with pytest.raises(
+        PgtfastError, match="mupots: split train: MuPoTS-3D, a set to test on, is of one split; ask for"
+    ):
+        open_dataset("mupots", tmp_path / "mupots")
+
+
 def test_tars_where_no_folder_holds_the_pictures(tmp_path):
     images = make("coco", tmp_path)
     for name in ("b.tar", "a.tar"):
@@ -214,7 +232,7 @@ def test_a_damaged_mark(tmp_path, text):
 
 def fill_with_pictures(root: Path, opened_people) -> None:
     for name, size in zip(opened_people.image_path, opened_people.image_size, strict=True):
-        write.write_picture(root / name, tuple(size.tolist()) if size.any() else (64, 64))
+        write.write_picture(root / name, tuple(size.tolist()) if size.any() else (2048, 2048))
 
 
 def test_mpi_inf_3dhp(tmp_path):
@@ -238,6 +256,18 @@ def test_human36m_as_spin_has_it(tmp_path):
     assert any(reason is None for reason in opened.people.reason)
 
 
+def test_a_smaller_copy_of_pictures_of_unknown_size(tmp_path):
+    """SPIN's files give no size: pictures of half of it must not be cropped at places of the whole."""
+    sample = write.shared("mmpose", "h36m", "test_h36m.npz")
+    (tmp_path / "h36m_train.npz").write_bytes(sample.read_bytes())
+    for name in read_h36m_spin(sample).image_path:
+        write.write_picture(tmp_path / "images" / name, (500, 501))
+    with pytest.raises(
+        PgtfastError, match=r"images: of 4 people of h36m looked at, [34] have keypoints outside .* a smaller copy"
+    ):
+        open_dataset("h36m", tmp_path)
+
+
 def test_3dpw_sequences(tmp_path):
     writers3d.pw3d_sequence(tmp_path / "sequenceFiles" / "train" / "a.pkl", writers3d.scene(bodies=4))
     fill_with_pictures(tmp_path / "imageFiles", read_pw3d_sequences(tmp_path / "sequenceFiles" / "train"))
@@ -254,7 +284,7 @@ def test_muco_and_mupots(tmp_path):
     writers3d.mupots(tmp_path / "mupots" / "data" / "MuPoTS-3D.json", writers3d.in_front())
     images = tmp_path / "mupots" / "data" / "MultiPersonTestSet"
     write.write_picture(images / "TS1" / "img_000000.jpg", (1080, 1920))
-    opened = open_dataset("mupots", tmp_path / "mupots")
+    opened = open_dataset("mupots", tmp_path / "mupots", split="test")
     assert (opened.images, opened.role) == (images, "bridge")
     assert np.isfinite(opened.people.joints_3d[0]).all()
 
@@ -263,5 +293,5 @@ def test_mupots_as_it_is_given(tmp_path):
     folder = tmp_path / "MultiPersonTestSet"
     writers3d.mupots_mat(folder / "TS1" / "annot.mat", writers3d.in_front())
     for name in set(read_mupots_sequences(folder).image_path):
-        write.write_picture(folder / name, (64, 64))
-    assert open_dataset("mupots", tmp_path).images == folder
+        write.write_picture(folder / name, (2048, 2048))
+    assert open_dataset("mupots", tmp_path, split="test").images == folder
