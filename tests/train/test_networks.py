@@ -227,7 +227,8 @@ def test_every_kind_of_dataset_has_a_field():
     ("change", "message"),
     [({"batch_size": 7}, "batch_size: wanted an even"), ({"bridge_share": 0.5}, "bridge_share"), ({"recipe_2": True}, "pose_network: recipe 2"),
      ({"steps": 0}, "steps"), ({"decay_epochs": (6, 4)}, "decay_epochs"), ({"held_out_every": 1}, "held_out_every"),
-     ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate")],
+     ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed: wanted 0"),
+     ({"seed": 2**32}, "seed: wanted 0")],
 )  # fmt: skip
 def test_annotator_config_checks(change, message, tmp_path):
     with pytest.raises(PgtfastError, match=f"^{message}"):
