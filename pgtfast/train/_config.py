@@ -10,7 +10,6 @@ from .._errors import PgtfastError
 from ..data.augment import AugmentConfig
 from ._datasets import Datasets
 
-
 MOST_SEED = 2**32 - 1
 """Largest seed that NumPy takes, and with it Lightning."""
 

@@ -98,6 +98,15 @@ class AnnotatorConfig(TrainingConfig):
                 "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
                 "or switch the recipe off with --no-recipe-2"
             )
+        if self.recipe_2 and self.backbone is not None:
+            raise PgtfastError(
+                "backbone: recipe 2 starts from pose_network, and nothing would be read from these weights; leave them out, or switch the recipe off with "
+                "--no-recipe-2"
+            )
+        if self.recipe_3 and self.network.head != "vposer":
+            raise PgtfastError(
+                "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with --no-recipe-3"
+            )
         if self.recipe_1 and not self.datasets.only("bridge").roots():
             raise PgtfastError(
                 "datasets.pw3d: recipe 1 learns from a bridge set; give one, or switch the recipe off with --no-recipe-1"

@@ -14,10 +14,12 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
+from pgtfast.networks import NetworkConfig
 from pgtfast.networks.files import load_annotator, load_pose_network
 from pgtfast.train import Datasets, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
+from pgtfast.train.__main__ import load_recipe, override
 from pgtfast.train._datasets import Datasets as _Datasets
 from pgtfast.train._schedule import rate_factor
 from tests.train import small
@@ -228,11 +230,33 @@ def test_every_kind_of_dataset_has_a_field():
     [({"batch_size": 7}, "batch_size: wanted an even"), ({"bridge_share": 0.5}, "bridge_share"), ({"recipe_2": True}, "pose_network: recipe 2"),
      ({"steps": 0}, "steps"), ({"decay_epochs": (6, 4)}, "decay_epochs"), ({"held_out_every": 1}, "held_out_every"),
      ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed: wanted 0"),
-     ({"seed": 2**32}, "seed: wanted 0")],
+     ({"seed": 2**32}, "seed: wanted 0"), ({"recipe_2": True, "pose_network": "p", "backbone": "b"}, "backbone: recipe 2 starts from pose_network"),
+     ({"network": NetworkConfig(head="rotations")}, r"network\.head: it follows from recipe 3")],
 )  # fmt: skip
 def test_annotator_config_checks(change, message, tmp_path):
     with pytest.raises(PgtfastError, match=f"^{message}"):
         small.annotator(tmp_path, tmp_path, **change)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "message"),
+    [("annotator:tiny", ["--epochs", "2"], "epochs: .*takes 1000 steps in their place"), ("annotator:tiny", ["--decay-epochs", "2"], "decay_epochs: .*cosine"),
+     ("pose2d:tiny", ["--validate-every", "5"], "validate_every: .*--held-out-every"), ("annotator:three_recipes", ["--best-by", "error_px"], "best_by: "),
+     ("annotator:tiny_without_recipe_2", ["--pose-network", "p"], "pose_network: .*--recipe-2")],
+)  # fmt: skip
+def test_overrides_that_would_change_nothing_are_refused(recipe, words, message):
+    name = f"python_training.{recipe}"
+    with pytest.raises(PgtfastError, match=f"^{message}"):
+        override(load_recipe(name)(), name, words)
+
+
+@pytest.mark.parametrize(
+    "words", [["--epochs", "2", "--steps", "None"], ["--epochs", "2", "--steps", "9"], ["--held-out-every", "4", "--best-by", "error_px"],
+              ["--schedule", "decay", "--decay-epochs", "2"]],
+)  # fmt: skip
+def test_overrides_that_change_something_are_taken(words):
+    name = "python_training.annotator:tiny"
+    override(load_recipe(name)(), name, words)
 
 
 def test_sets_that_are_missing_are_named(world, tmp_path):
