@@ -16,7 +16,7 @@ pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 from pgtfast._errors import PgtfastError
 from pgtfast.networks import NetworkConfig
 from pgtfast.networks.files import load_annotator, load_pose_network
-from pgtfast.train import Datasets, train_annotator, train_pose2d
+from pgtfast.train import Datasets, _fabric, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
 from pgtfast.train.__main__ import load_recipe, override
@@ -100,6 +100,32 @@ def test_stopped_at_any_step_it_goes_on_to_the_bit(kind, number, world, tmp_path
     assert state["loader"] == other["loader"]
     for key, moments in state["optimizer"]["state"].items():
         assert_same(moments, other["optimizer"]["state"][key])
+
+
+def test_a_signal_that_comes_twice_stops_with_a_checkpoint_all_the_same(world, tmp_path, monkeypatch):
+    config = small.pose2d(world, tmp_path / "run", overlay_every=0)
+    genuine = pose2d_loop.crop_targets
+
+    def signalling(*args):
+        for number in (signal.SIGTERM, signal.SIGINT):  # the second would end a process that had its handlers back
+            os.kill(os.getpid(), number)
+        return genuine(*args)
+
+    monkeypatch.setattr(pose2d_loop, "crop_targets", signalling)
+    with pytest.raises(KeyboardInterrupt):
+        train_pose2d(config)
+    assert torch.load(config.out / "last.ckpt", weights_only=True)["step"] == 1
+
+
+def test_a_second_wish_ends_the_process_at_once(monkeypatch):
+    monkeypatch.setattr(_fabric, "SAME_WISH", -1.0)
+    before = signal.getsignal(signal.SIGINT)
+    with _fabric.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("kind", KINDS)
