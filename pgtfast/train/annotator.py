@@ -184,6 +184,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
         fabric.print(f"resuming {out} at step {first:,} of {total:,}")
 
     def save(path: Path, done: int) -> None:
+        guard.check_weights(done, network)
         if fabric.is_global_zero:
             state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
             save_checkpoint(path, {**header(about), **state})

@@ -119,6 +119,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
         fabric.print(f"resuming {out} at step {first:,} of {total:,}")
 
     def save(path: Path, done: int) -> None:
+        guard.check_weights(done, network)
         if fabric.is_global_zero:
             state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
             save_checkpoint(path, {**header(about), **state})

@@ -158,6 +158,27 @@ def test_a_loss_that_is_not_finite_names_the_batch(kind, world, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_are_not_finite_are_never_written(kind, world, tmp_path, monkeypatch):
+    config_of, train, loop = KINDS[kind]
+    name = "heatmap_loss" if kind == "pose2d" else "place"
+    genuine = getattr(loop, name)
+
+    def slope_of_a_root_at_zero(value):
+        return value + (value.sum() * 0).sqrt()  # adds nothing, and its gradient is not a number
+
+    def changed(found, *rest):
+        if kind == "pose2d":
+            return genuine(slope_of_a_root_at_zero(found), *rest)
+        return genuine(found._replace(betas=slope_of_a_root_at_zero(found.betas)), *rest)
+
+    monkeypatch.setattr(loop, name, changed)
+    config = config_of(world, tmp_path / "run", checkpoint_every=1, overlay_every=0)
+    with pytest.raises(PgtfastError, match=r"^step 1: the loss is finite, but its gradient was not"):
+        train(config)
+    assert not (config.out / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_validation_keeps_the_best(kind, world, tmp_path):
     config_of, train, _ = KINDS[kind]
     config = config_of(world, tmp_path / "run", held_out_every=2, validate_every=2)
