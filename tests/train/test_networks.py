@@ -7,6 +7,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -189,6 +190,31 @@ def test_validation_keeps_the_best(kind, world, tmp_path):
     assert best["best"] == min(scores)
     assert best["step"] == 2 * (scores.index(min(scores)) + 1)
     assert_same(best["network"], weights(path))
+
+
+def laid(image_set, folders):
+    """The set with its pictures spread over folders; people of one picture stay together."""
+    names = sorted(set(image_set.people.image_path))
+    path = [f"{names.index(name) % folders:02d}/{name}" for name in image_set.people.image_path]
+    people = dataclasses.replace(image_set.people, image_path=np.array(path, dtype=object))
+    return dataclasses.replace(image_set, people=people)
+
+
+@pytest.mark.parametrize(("folders", "every", "whole"), [(12, 8, True), (12, 12, True), (1, 3, False), (2, 3, False)])
+def test_nothing_is_learned_from_what_is_held_out(folders, every, whole, world, tmp_path):
+    (image_set,) = annotator_loop.open_all(small.pose2d(world, tmp_path).datasets)
+    image_set = laid(image_set, folders)
+    (kept,), (held,) = annotator_loop.part([image_set], every)
+    assert len(kept.people) + len(held.people) == len(image_set.people)
+    names = [{str(p) for p in s.people.image_path} for s in (kept, held)]
+    assert all(names)
+    assert not names[0] & names[1]
+    if whole:  # no frame of a sequence beside another frame of it
+        assert not {n.split("/")[0] for n in names[0]} & {n.split("/")[0] for n in names[1]}
+    else:
+        assert len(names[1]) == (len(names[0]) + len(names[1])) // every
+    again = annotator_loop.part([image_set], every)[1][0]
+    assert list(again.people.image_path) == list(held.people.image_path)
 
 
 def test_bf16_and_faithful_and_every_switch_train(world, tmp_path):
