@@ -18,7 +18,8 @@ from ..data import Batch, ImageSet, Supervision
 from ..data.loader import LoaderConfig, MixedLoader, Stream
 from ..data.targets import Targets, crop_targets
 from ..networks import Annotator, NetworkConfig, place
-from ..networks.files import POSE_NETWORK, AnnotatorFile, header, is_ours, network_file, save_annotator
+from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
+from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
@@ -298,7 +299,12 @@ def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
     """Take the backbone of a 2D pose network: of ours, or of a SimpleBaseline checkpoint."""
     assert path is not None
     file = network_file(path, POSE_NETWORK)
-    if is_ours(file):
+    kind = kind_of(file)
+    if kind == ANNOTATOR_FILE:
+        raise PgtfastError(
+            f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of python_training.pose2d"
+        )
+    if kind == POSE_NETWORK:
         return import_weights(network.backbone, file, source="pgtfast", part="backbone")
     return import_weights(network.backbone, file, source="simplebaseline", part="backbone")
 

@@ -15,8 +15,8 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
-from pgtfast.networks import NetworkConfig
-from pgtfast.networks.files import load_annotator, load_pose_network
+from pgtfast.networks import Annotator, NetworkConfig
+from pgtfast.networks.files import load_annotator, load_pose_network, save_annotator
 from pgtfast.train import Datasets, _fabric, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
@@ -259,6 +259,15 @@ def test_recipe_2_starts_from_the_pose_network(world, tmp_path, monkeypatch, cap
     assert started
     for name, value in started.items():
         assert torch.equal(value, theirs[name]), name
+
+
+def test_an_annotator_is_no_pose_network(tmp_path):
+    config = small.annotator(tmp_path, tmp_path).network
+    save_annotator(tmp_path / "f.ckpt", Annotator(config))
+    with pytest.raises(
+        PgtfastError, match=r"^pose_network: .*f\.ckpt is an annotator; recipe 2 starts from a 2D pose network"
+    ):
+        annotator_loop.import_backbone(Annotator(config), tmp_path / "f.ckpt")
 
 
 def test_shares_of_a_batch(world, tmp_path):
