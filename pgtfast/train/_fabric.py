@@ -18,6 +18,7 @@ from .._system import multiplies_bfloat16
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+    from ..data.loader import Skipped
     from ._config import TrainingConfig
 
 T = TypeVar("T")
@@ -85,6 +86,15 @@ def sum_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
     stacked = torch.stack([v.detach().float() for v in values.values()])
     distributed.all_reduce(stacked)
     return dict(zip(values, stacked.unbind(), strict=True))
+
+
+def skipped_by_all(skipped: list[Skipped]) -> list[Skipped]:
+    """People that any process passed over, each once and sorted; all of them must call it."""
+    everywhere = [skipped]
+    if distributed.is_initialized():
+        everywhere = [[]] * distributed.get_world_size()
+        distributed.all_gather_object(everywhere, skipped)
+    return sorted({person for part in everywhere for person in part})
 
 
 def set_up(fabric: Fabric, network: nn.Module, config: TrainingConfig) -> tuple[Any, Any, Any]:

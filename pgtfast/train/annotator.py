@@ -34,7 +34,16 @@ from ._datasets import (
     open_all,
     part,
 )
-from ._fabric import Stop, in_memory_order, make_fabric, on_first, set_up, sum_over_processes, train_mode
+from ._fabric import (
+    Stop,
+    in_memory_order,
+    make_fabric,
+    on_first,
+    set_up,
+    skipped_by_all,
+    sum_over_processes,
+    train_mode,
+)
 from ._guard import Guard
 from ._log import RunLog
 from ._overlays import overlay_row, to_pictures
@@ -254,6 +263,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
                 fabric.print(f"stopped after step {done:,} of {total:,}; the same command goes on from {out / LAST}")
                 raise KeyboardInterrupt
     log.close()
+    skipped = skipped_by_all(loader.skipped)
     loader.close()
 
     def finish() -> None:
@@ -262,7 +272,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
         save_annotator(out / ANNOTATOR, network, about)
         write_json(out / RESULT, {
             "config": resolved(config), "steps": total, f"best_{config.best_by}": best,
-            "skipped": [list(map(str, s)) for s in loader.skipped],
+            "skipped": [list(map(str, s)) for s in skipped],
         })  # fmt: skip
 
     on_first(fabric, finish)
