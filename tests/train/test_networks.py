@@ -234,6 +234,28 @@ def test_bf16_and_faithful_and_every_switch_train(world, tmp_path):
         assert loaded.config.head == ("vposer" if config.recipe_3 else "rotations")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compiled_network_learns_the_same_and_is_saved_under_plain_names(kind, world, tmp_path, monkeypatch):
+    config_of, train, _ = KINDS[kind]
+    outs, graphs = {}, []
+
+    def counting(module, example_inputs):  # stands in for the C++ compiler, which takes minutes
+        graphs.append(module)
+        return module.forward
+
+    genuine = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module, **_: genuine(module, backend=counting))
+    for compiled in (False, True):
+        config = config_of(
+            world, tmp_path / str(compiled), compile=compiled, steps=3, overlay_every=2, checkpoint_every=1
+        )
+        outs[compiled] = train(config)
+        assert bool(graphs) == compiled
+    for one, other in zip(*(readings(path.parent) for path in outs.values()), strict=True):
+        assert other["total"] == pytest.approx(one["total"], rel=1e-4)
+    assert weights(outs[True]).keys() == weights(outs[False]).keys()
+
+
 @pytest.mark.parametrize(("fast", "taken"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_auto_precision_follows_the_processor_and_says_so(fast, taken, world, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("pgtfast.train._fabric.multiplies_bfloat16", lambda: fast)
