@@ -180,13 +180,14 @@ def network_file(path: str | os.PathLike, kind: str) -> Path:
     return path
 
 
-def is_ours(path: str | os.PathLike) -> bool:
-    """Whether a file is one of these, or of another project."""
+def kind_of(path: str | os.PathLike) -> str | None:
+    """Which of these a file is, `ANNOTATOR` or `POSE_NETWORK`; None for one of another project."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch raises a dozen kinds for damaged and foreign files
-        return False
-    return isinstance(state, dict) and state.get("format") in NAMES
+        return None
+    kind = state.get("format") if isinstance(state, dict) else None
+    return kind if kind in NAMES else None
 
 
 def _save(path: str | os.PathLike, network: nn.Module, about: AnnotatorFile | PoseNetworkFile) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+from dataclasses import fields
 from typing import Any
 
 from .._cli import run
 from .._errors import PgtfastError
+from ._config import TrainingConfig
 from .annotator import AnnotatorConfig, train_annotator
 from .pose2d import Pose2dConfig, train_pose2d
 from .prior import PriorConfig, train_prior
@@ -76,7 +78,30 @@ def override(config: Any, name: str, arguments: list[str]) -> Any:
         import tyro
     except ModuleNotFoundError as error:
         raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
-    return tyro.cli(type(config), default=config, args=arguments, prog=f"python -m pgtfast.train {name}")
+    chosen = tyro.cli(type(config), default=config, args=arguments, prog=f"python -m pgtfast.train {name}")
+    if isinstance(chosen, TrainingConfig):
+        refuse_idle(config, chosen)
+    return chosen
+
+
+def refuse_idle(recipe: TrainingConfig, config: TrainingConfig) -> None:
+    """Refuse values of the command line that would change nothing, because of other fields of the recipe."""
+    changed = {f.name for f in fields(config) if getattr(config, f.name) != getattr(recipe, f.name)}
+    idle: dict[str, str] = {}
+    if config.steps is not None and "steps" not in changed:
+        idle["epochs"] = (
+            f"the recipe takes {config.steps} steps in their place; give --steps N, or --steps None to count epochs"
+        )
+    if config.schedule == "cosine":
+        cure = "the schedule is a cosine; take --schedule decay"
+        idle |= {"decay_epochs": cure, "decay": cure}
+    if not config.held_out_every:
+        cure = "nothing is held out; give --held-out-every N"
+        idle |= {"validate_every": cure, "best_by": cure}
+    if isinstance(config, AnnotatorConfig) and not config.recipe_2:
+        idle["pose_network"] = "recipe 2 is off; take --recipe-2"
+    for name in changed & idle.keys():
+        raise PgtfastError(f"{name}: it would change nothing: {idle[name]}")
 
 
 if __name__ == "__main__":

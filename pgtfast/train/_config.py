@@ -10,6 +10,9 @@ from .._errors import PgtfastError
 from ..data.augment import AugmentConfig
 from ._datasets import Datasets
 
+MOST_SEED = 2**32 - 1
+"""Largest seed that NumPy takes, and with it Lightning."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -83,6 +86,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise PgtfastError(f"{name}: wanted a number above 0, or None, got {value!r}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise PgtfastError(f"seed: wanted 0 to {MOST_SEED}, got {self.seed!r}")
         if self.held_out_every == 1:
             raise PgtfastError("held_out_every: 1 would keep every picture out of training; wanted 0, or 2 and more")
         if list(self.decay_epochs) != sorted(self.decay_epochs) or any(not e > 0 for e in self.decay_epochs):

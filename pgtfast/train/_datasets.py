@@ -110,14 +110,14 @@ def part(sets: Sequence[ImageSet], every: int) -> tuple[list[ImageSet], list[Ima
     """Sets to learn from, and the same sets with the held-out pictures.
 
     Names alone decide, in an order that has nothing to do with them, so that every run of a set holds out the same; where pictures lie in at least
-    `2 * every` folders (the sequences of 3DPW) whole folders are held out.
+    `every` folders (the sequences of 3DPW) whole folders are held out.
     """
     kept, held = [], []
     for image_set in sets:
         people = image_set.people
         names = [str(path) for path in people.image_path]
         folders = {name.rpartition("/")[0] for name in names}
-        if len(folders) >= 2 * every:
+        if len(folders) >= every:
             names = [name.rpartition("/")[0] for name in names]
         shuffled = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
         out = np.isin(np.array(names, dtype=object), np.array(shuffled[every - 1 :: every], dtype=object))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,9 +18,12 @@ from .._system import multiplies_bfloat16
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+    from ..data.loader import Skipped
     from ._config import TrainingConfig
 
 T = TypeVar("T")
+SAME_WISH = 2.0
+"""Seconds after a signal within which more of them ask for the same."""
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
@@ -84,6 +88,15 @@ def sum_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(values, stacked.unbind(), strict=True))
 
 
+def skipped_by_all(skipped: list[Skipped]) -> list[Skipped]:
+    """People that any process passed over, each once and sorted; all of them must call it."""
+    everywhere = [skipped]
+    if distributed.is_initialized():
+        everywhere = [[]] * distributed.get_world_size()
+        distributed.all_gather_object(everywhere, skipped)
+    return sorted({person for part in everywhere for person in part})
+
+
 def set_up(fabric: Fabric, network: nn.Module, config: TrainingConfig) -> tuple[Any, Any, Any]:
     """Bring a network to its device.
 
@@ -120,11 +133,13 @@ def in_memory_order(image: Tensor, config: TrainingConfig) -> Tensor:
 class Stop:
     """Turns SIGINT and SIGTERM into a wish that the loop grants between two steps; a second signal ends the process at once.
 
-    With several processes all stop after the same step, whoever was asked.
+    With several processes all stop after the same step, whoever was asked. One wish may come as several signals (`timeout` sends it to the process and to
+    its group, schedulers to torchrun, which passes it on, and to its processes): those within two seconds of the first are the same.
     """
 
     def __init__(self) -> None:
         self._asked = False
+        self._since = 0.0
         self._former: dict[int, Any] = {}
         self._group = None
 
@@ -150,8 +165,12 @@ class Stop:
         return bool(flag)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-        self._restore()
+        now = time.monotonic()
+        if not self._asked:
+            self._asked, self._since = True, now
+        elif now - self._since > SAME_WISH:
+            self._restore()
+            os.kill(os.getpid(), number)
 
     def _restore(self) -> None:
         for number, handler in self._former.items():

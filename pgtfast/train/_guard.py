@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from .._errors import PgtfastError
 from ..data import ImageSet
@@ -65,6 +65,15 @@ class Guard:
         if found is not None:
             raise PgtfastError(found[1])
         self._recent.clear()
+
+    def check_weights(self, step: int, network: nn.Module) -> None:
+        """End the run if weights are not finite after `step` steps: a loss may be finite and its gradient not."""
+        values = [v for v in network.state_dict().values() if v.is_floating_point()]
+        if not torch.stack([v.isfinite().all() for v in values]).all():
+            raise PgtfastError(
+                f"step {step}: the loss is finite, but its gradient was not, and the weights no longer are. The last checkpoint is from before; "
+                "lower --learning-rate, or set --clip-gradient."
+            )
 
     def _message(self, entry: tuple[int, dict[str, Tensor], Tensor, Tensor]) -> str:
         step, terms, set_index, person = entry

@@ -18,7 +18,8 @@ from ..data import Batch, ImageSet, Supervision
 from ..data.loader import LoaderConfig, MixedLoader, Stream
 from ..data.targets import Targets, crop_targets
 from ..networks import Annotator, NetworkConfig, place
-from ..networks.files import POSE_NETWORK, AnnotatorFile, header, is_ours, network_file, save_annotator
+from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
+from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
@@ -33,7 +34,16 @@ from ._datasets import (
     open_all,
     part,
 )
-from ._fabric import Stop, in_memory_order, make_fabric, on_first, set_up, sum_over_processes, train_mode
+from ._fabric import (
+    Stop,
+    in_memory_order,
+    make_fabric,
+    on_first,
+    set_up,
+    skipped_by_all,
+    sum_over_processes,
+    train_mode,
+)
 from ._guard import Guard
 from ._log import RunLog
 from ._overlays import overlay_row, to_pictures
@@ -97,6 +107,15 @@ class AnnotatorConfig(TrainingConfig):
             raise PgtfastError(
                 "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
                 "or switch the recipe off with --no-recipe-2"
+            )
+        if self.recipe_2 and self.backbone is not None:
+            raise PgtfastError(
+                "backbone: recipe 2 starts from pose_network, and nothing would be read from these weights; leave them out, or switch the recipe off with "
+                "--no-recipe-2"
+            )
+        if self.recipe_3 and self.network.head != "vposer":
+            raise PgtfastError(
+                "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with --no-recipe-3"
             )
         if self.recipe_1 and not self.datasets.only("bridge").roots():
             raise PgtfastError(
@@ -175,6 +194,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
         fabric.print(f"resuming {out} at step {first:,} of {total:,}")
 
     def save(path: Path, done: int) -> None:
+        guard.check_weights(done, network)
         if fabric.is_global_zero:
             state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
             save_checkpoint(path, {**header(about), **state})
@@ -243,6 +263,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
                 fabric.print(f"stopped after step {done:,} of {total:,}; the same command goes on from {out / LAST}")
                 raise KeyboardInterrupt
     log.close()
+    skipped = skipped_by_all(loader.skipped)
     loader.close()
 
     def finish() -> None:
@@ -251,7 +272,7 @@ def train_annotator(config: AnnotatorConfig) -> Path:
         save_annotator(out / ANNOTATOR, network, about)
         write_json(out / RESULT, {
             "config": resolved(config), "steps": total, f"best_{config.best_by}": best,
-            "skipped": [list(map(str, s)) for s in loader.skipped],
+            "skipped": [list(map(str, s)) for s in skipped],
         })  # fmt: skip
 
     on_first(fabric, finish)
@@ -288,7 +309,12 @@ def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
     """Take the backbone of a 2D pose network: of ours, or of a SimpleBaseline checkpoint."""
     assert path is not None
     file = network_file(path, POSE_NETWORK)
-    if is_ours(file):
+    kind = kind_of(file)
+    if kind == ANNOTATOR_FILE:
+        raise PgtfastError(
+            f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of python_training.pose2d"
+        )
+    if kind == POSE_NETWORK:
         return import_weights(network.backbone, file, source="pgtfast", part="backbone")
     return import_weights(network.backbone, file, source="simplebaseline", part="backbone")
 

@@ -22,7 +22,16 @@ from ..networks.importers import import_weights
 from ._checkpoint import capture, load_checkpoint, restore, save_checkpoint
 from ._config import TrainingConfig
 from ._datasets import check_keypoints, describe, open_all, part
-from ._fabric import Stop, in_memory_order, make_fabric, on_first, set_up, sum_over_processes, train_mode
+from ._fabric import (
+    Stop,
+    in_memory_order,
+    make_fabric,
+    on_first,
+    set_up,
+    skipped_by_all,
+    sum_over_processes,
+    train_mode,
+)
 from ._guard import Guard
 from ._heatmaps import heatmap_loss, heatmap_targets
 from ._log import RunLog
@@ -122,6 +131,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
         fabric.print(f"resuming {out} at step {first:,} of {total:,}")
 
     def save(path: Path, done: int) -> None:
+        guard.check_weights(done, network)
         if fabric.is_global_zero:
             state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
             save_checkpoint(path, {**header(about), **state})
@@ -186,6 +196,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
                 fabric.print(f"stopped after step {done:,} of {total:,}; the same command goes on from {out / LAST}")
                 raise KeyboardInterrupt
     log.close()
+    skipped = skipped_by_all(loader.skipped)
     loader.close()
 
     def finish() -> None:
@@ -194,7 +205,7 @@ def train_pose2d(config: Pose2dConfig) -> Path:
         save_pose_network(out / POSE_NETWORK, network, about)
         write_json(out / RESULT, {
             "config": resolved(config), "steps": total, "best_error_px": best,
-            "skipped": [list(map(str, s)) for s in loader.skipped],
+            "skipped": [list(map(str, s)) for s in skipped],
         })  # fmt: skip
 
     on_first(fabric, finish)

@@ -17,6 +17,7 @@ from ..priors._network import NUM_LATENTS, PoseDecoder, PoseEncoder
 from ..reference import forward_kinematics
 from ._augment import PARENTS, PoseSampler, rest_offsets
 from ._checkpoint import load_checkpoint, save_checkpoint
+from ._config import MOST_SEED
 from ._evaluate_prior import evaluate_prior, rounding_degrees
 from ._poses import PoseSet, read_poses
 from ._run import CHECKPOINT, RESULT, open_run, resolved, write_json
@@ -82,6 +83,8 @@ class PriorConfig:
         for name in ("held_out_every", "weight_decay", "moment_weight"):
             if not getattr(self, name) >= 0:
                 raise PgtfastError(f"{name}: wanted 0 or more, got {getattr(self, name)!r}")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise PgtfastError(f"seed: wanted 0 to {MOST_SEED}, got {self.seed!r}")
         if not self.held_out and not self.held_out_every:
             raise PgtfastError(
                 "held_out: name at least one clip, or give held_out_every; a prior that nothing was held out from cannot be judged"

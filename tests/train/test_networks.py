@@ -7,6 +7,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,10 +15,12 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
-from pgtfast.networks.files import load_annotator, load_pose_network
-from pgtfast.train import Datasets, train_annotator, train_pose2d
+from pgtfast.networks import Annotator, NetworkConfig
+from pgtfast.networks.files import load_annotator, load_pose_network, save_annotator
+from pgtfast.train import Datasets, _fabric, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
+from pgtfast.train.__main__ import load_recipe, override
 from pgtfast.train._datasets import Datasets as _Datasets
 from pgtfast.train._schedule import rate_factor
 from tests.train import small
@@ -100,6 +103,32 @@ def test_stopped_at_any_step_it_goes_on_to_the_bit(kind, number, world, tmp_path
         assert_same(moments, other["optimizer"]["state"][key])
 
 
+def test_a_signal_that_comes_twice_stops_with_a_checkpoint_all_the_same(world, tmp_path, monkeypatch):
+    config = small.pose2d(world, tmp_path / "run", overlay_every=0)
+    genuine = pose2d_loop.crop_targets
+
+    def signalling(*args):
+        for number in (signal.SIGTERM, signal.SIGINT):  # the second would end a process that had its handlers back
+            os.kill(os.getpid(), number)
+        return genuine(*args)
+
+    monkeypatch.setattr(pose2d_loop, "crop_targets", signalling)
+    with pytest.raises(KeyboardInterrupt):
+        train_pose2d(config)
+    assert torch.load(config.out / "last.ckpt", weights_only=True)["step"] == 1
+
+
+def test_a_second_wish_ends_the_process_at_once(monkeypatch):
+    monkeypatch.setattr(_fabric, "SAME_WISH", -1.0)
+    before = signal.getsignal(signal.SIGINT)
+    with _fabric.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_of_a_step_add_up_to_the_step(kind, world, tmp_path):
     config_of, train, _ = KINDS[kind]
@@ -130,6 +159,27 @@ def test_a_loss_that_is_not_finite_names_the_batch(kind, world, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_are_not_finite_are_never_written(kind, world, tmp_path, monkeypatch):
+    config_of, train, loop = KINDS[kind]
+    name = "heatmap_loss" if kind == "pose2d" else "place"
+    genuine = getattr(loop, name)
+
+    def slope_of_a_root_at_zero(value):
+        return value + (value.sum() * 0).sqrt()  # adds nothing, and its gradient is not a number
+
+    def changed(found, *rest):
+        if kind == "pose2d":
+            return genuine(slope_of_a_root_at_zero(found), *rest)
+        return genuine(found._replace(betas=slope_of_a_root_at_zero(found.betas)), *rest)
+
+    monkeypatch.setattr(loop, name, changed)
+    config = config_of(world, tmp_path / "run", checkpoint_every=1, overlay_every=0)
+    with pytest.raises(PgtfastError, match=r"^step 1: the loss is finite, but its gradient was not"):
+        train(config)
+    assert not (config.out / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_validation_keeps_the_best(kind, world, tmp_path):
     config_of, train, _ = KINDS[kind]
     config = config_of(world, tmp_path / "run", held_out_every=2, validate_every=2)
@@ -140,6 +190,31 @@ def test_validation_keeps_the_best(kind, world, tmp_path):
     assert best["best"] == min(scores)
     assert best["step"] == 2 * (scores.index(min(scores)) + 1)
     assert_same(best["network"], weights(path))
+
+
+def laid(image_set, folders):
+    """The set with its pictures spread over folders; people of one picture stay together."""
+    names = sorted(set(image_set.people.image_path))
+    path = [f"{names.index(name) % folders:02d}/{name}" for name in image_set.people.image_path]
+    people = dataclasses.replace(image_set.people, image_path=np.array(path, dtype=object))
+    return dataclasses.replace(image_set, people=people)
+
+
+@pytest.mark.parametrize(("folders", "every", "whole"), [(12, 8, True), (12, 12, True), (1, 3, False), (2, 3, False)])
+def test_nothing_is_learned_from_what_is_held_out(folders, every, whole, world, tmp_path):
+    (image_set,) = annotator_loop.open_all(small.pose2d(world, tmp_path).datasets)
+    image_set = laid(image_set, folders)
+    (kept,), (held,) = annotator_loop.part([image_set], every)
+    assert len(kept.people) + len(held.people) == len(image_set.people)
+    names = [{str(p) for p in s.people.image_path} for s in (kept, held)]
+    assert all(names)
+    assert not names[0] & names[1]
+    if whole:  # no frame of a sequence beside another frame of it
+        assert not {n.split("/")[0] for n in names[0]} & {n.split("/")[0] for n in names[1]}
+    else:
+        assert len(names[1]) == (len(names[0]) + len(names[1])) // every
+    again = annotator_loop.part([image_set], every)[1][0]
+    assert list(again.people.image_path) == list(held.people.image_path)
 
 
 def test_bf16_and_faithful_and_every_switch_train(world, tmp_path):
@@ -157,6 +232,28 @@ def test_bf16_and_faithful_and_every_switch_train(world, tmp_path):
         loaded = load_annotator(config.out)
         assert loaded.about.recipes == (config.recipe_1, False, config.recipe_3)
         assert loaded.config.head == ("vposer" if config.recipe_3 else "rotations")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_compiled_network_learns_the_same_and_is_saved_under_plain_names(kind, world, tmp_path, monkeypatch):
+    config_of, train, _ = KINDS[kind]
+    outs, graphs = {}, []
+
+    def counting(module, example_inputs):  # stands in for the C++ compiler, which takes minutes
+        graphs.append(module)
+        return module.forward
+
+    genuine = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module, **_: genuine(module, backend=counting))
+    for compiled in (False, True):
+        config = config_of(
+            world, tmp_path / str(compiled), compile=compiled, steps=3, overlay_every=2, checkpoint_every=1
+        )
+        outs[compiled] = train(config)
+        assert bool(graphs) == compiled
+    for one, other in zip(*(readings(path.parent) for path in outs.values()), strict=True):
+        assert other["total"] == pytest.approx(one["total"], rel=1e-4)
+    assert weights(outs[True]).keys() == weights(outs[False]).keys()
 
 
 @pytest.mark.parametrize(("fast", "taken"), [(True, "bf16-mixed"), (False, "32-true")])
@@ -184,6 +281,15 @@ def test_recipe_2_starts_from_the_pose_network(world, tmp_path, monkeypatch, cap
     assert started
     for name, value in started.items():
         assert torch.equal(value, theirs[name]), name
+
+
+def test_an_annotator_is_no_pose_network(tmp_path):
+    config = small.annotator(tmp_path, tmp_path).network
+    save_annotator(tmp_path / "f.ckpt", Annotator(config))
+    with pytest.raises(
+        PgtfastError, match=r"^pose_network: .*f\.ckpt is an annotator; recipe 2 starts from a 2D pose network"
+    ):
+        annotator_loop.import_backbone(Annotator(config), tmp_path / "f.ckpt")
 
 
 def test_shares_of_a_batch(world, tmp_path):
@@ -227,11 +333,34 @@ def test_every_kind_of_dataset_has_a_field():
     ("change", "message"),
     [({"batch_size": 7}, "batch_size: wanted an even"), ({"bridge_share": 0.5}, "bridge_share"), ({"recipe_2": True}, "pose_network: recipe 2"),
      ({"steps": 0}, "steps"), ({"decay_epochs": (6, 4)}, "decay_epochs"), ({"held_out_every": 1}, "held_out_every"),
-     ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate")],
+     ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed: wanted 0"),
+     ({"seed": 2**32}, "seed: wanted 0"), ({"recipe_2": True, "pose_network": "p", "backbone": "b"}, "backbone: recipe 2 starts from pose_network"),
+     ({"network": NetworkConfig(head="rotations")}, r"network\.head: it follows from recipe 3")],
 )  # fmt: skip
 def test_annotator_config_checks(change, message, tmp_path):
     with pytest.raises(PgtfastError, match=f"^{message}"):
         small.annotator(tmp_path, tmp_path, **change)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "message"),
+    [("annotator:tiny", ["--epochs", "2"], "epochs: .*takes 1000 steps in their place"), ("annotator:tiny", ["--decay-epochs", "2"], "decay_epochs: .*cosine"),
+     ("pose2d:tiny", ["--validate-every", "5"], "validate_every: .*--held-out-every"), ("annotator:three_recipes", ["--best-by", "error_px"], "best_by: "),
+     ("annotator:tiny_without_recipe_2", ["--pose-network", "p"], "pose_network: .*--recipe-2")],
+)  # fmt: skip
+def test_overrides_that_would_change_nothing_are_refused(recipe, words, message):
+    name = f"python_training.{recipe}"
+    with pytest.raises(PgtfastError, match=f"^{message}"):
+        override(load_recipe(name)(), name, words)
+
+
+@pytest.mark.parametrize(
+    "words", [["--epochs", "2", "--steps", "None"], ["--epochs", "2", "--steps", "9"], ["--held-out-every", "4", "--best-by", "error_px"],
+              ["--schedule", "decay", "--decay-epochs", "2"]],
+)  # fmt: skip
+def test_overrides_that_change_something_are_taken(words):
+    name = "python_training.annotator:tiny"
+    override(load_recipe(name)(), name, words)
 
 
 def test_sets_that_are_missing_are_named(world, tmp_path):

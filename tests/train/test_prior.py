@@ -111,7 +111,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(config):
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"steps": 0}, "steps"), ({"mixed": 1.5}, "mixed"), ({"held_out": ()}, "held_out"), ({"moment_weight": -1.0}, "moment_weight"),
-     ({"learning_rate": float("nan")}, "learning_rate")],
+     ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed")],
 )  # fmt: skip
 def test_config_checks(config, change, message):
     with pytest.raises(PgtfastError, match=f"^{message}: "):

@@ -56,6 +56,39 @@ def test_two_processes_have_the_losses_of_one(kind, world, tmp_path):
             assert b[name] == pytest.approx(a[name], **close), (a["step"], name)
 
 
+TOLD = """
+import os, sys
+from torch import distributed
+from pgtfast.data.loader import Skipped
+from pgtfast.train._fabric import skipped_by_all
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+mine = [Skipped("wild", "b.jpg", 7, "empty"), Skipped("wild", f"{rank}.jpg", rank, "damaged: cut")]
+found = skipped_by_all(mine)
+assert found == skipped_by_all(found)
+assert [person.image_path for person in found] == ["0.jpg", "1.jpg", "b.jpg"], found
+open(os.path.join(sys.argv[1], str(rank)), "w").write("right")
+"""
+
+
+def test_bad_pictures_skipped_by_all_are_told(tmp_path):
+    script = tmp_path / "told.py"
+    script.write_text(TOLD)
+    call(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            str(script),
+            str(tmp_path),
+        ]
+    )
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["right", "right"]
+
+
 WATCHED = """
 import sys
 opened = []
