@@ -154,7 +154,9 @@ def load_pose_network(path: str | os.PathLike) -> LoadedPoseNetwork:
     state, file = _load(path, POSE_NETWORK)
     try:
         about = _about(PoseNetworkFile, state["about"])
-        network = PoseResNet(len(skeletons.get(about.landmark_set)), about.depth, about.width, about.deconv_channels, about.output_stride)
+        network = PoseResNet(
+            len(skeletons.get(about.landmark_set)), about.depth, about.width, about.deconv_channels, about.output_stride
+        )
         network.load_state_dict(state["network"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise PgtfastError(f"{file}: its weights or its header are damaged ({' '.join(str(error).split())})") from error
