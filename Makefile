@@ -22,7 +22,7 @@ AWAY := build/away
 
 .PHONY: help demo test bench lint format cuda wheel rendering clean
 help:
-	@echo "make demo   a small free world, fitted from its keypoints: numbers and pictures in demo/"
+	@echo "make demo   a free world, a network that learns to annotate it, its errors: numbers and pictures in demo/"
 	@echo "make test   every test, on the installed wheel"
 	@echo "make bench  speed against smplx, body-models and smplfitter"
 	@echo "make lint   ruff, clang-format, mypy;  make format  mends what they can mend"

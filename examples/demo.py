@@ -1,6 +1,6 @@
 """The first stage of the paper on a free world: a network learns to annotate, and annotates. What `make demo` runs.
 
-python examples/demo.py [--out demo] [--images 600] [--pose-steps 300] [--steps 600]
+python examples/demo.py [--out demo] [--images 800] [--pose-steps 1600] [--steps 1000]
 
 A world is made (motion capture, pictures in the wild with 2D keypoints only, a small set with 3D, the hidden truth kept aside); a 2D pose network
 learns the keypoints; the annotator f starts from it and learns from all three sets; f annotates the wild pictures that it learned from; the bodies
@@ -73,13 +73,13 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--out", type=Path, default=Path("demo"), help="folder of everything (default: demo)")
-    add("--images", type=int, help="wild pictures of the world, and as many of the studio (default: 600)")
-    add("--pose-steps", type=int, help="steps of the 2D pose network (default: 300)")
-    add("--steps", type=int, help="steps of the annotator (default: 600)")
+    add("--images", type=int, help="wild pictures of the world, and as many of the studio (default: 800)")
+    add("--pose-steps", type=int, help="steps of the 2D pose network (default: 1600)")
+    add("--steps", type=int, help="steps of the annotator (default: 1000)")
     add("--overlays", type=int, help="pictures drawn with their bodies (default: 18)")
     add("--quick", action="store_true", help="smallest sizes: only shows that everything runs")
     options = parser.parse_args()
-    sizes = QUICK if options.quick else {"images": 600, "pose_steps": 300, "steps": 600, "overlays": 18}
+    sizes = QUICK if options.quick else {"images": 800, "pose_steps": 1600, "steps": 1000, "overlays": 18}
     for name, size in sizes.items():
         if getattr(options, name) is None:
             setattr(options, name, size)
