@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
@@ -34,9 +33,8 @@ class Stop:
             os.kill(os.getpid(), number)
             return
         self.signal = number
-        os.write(
-            sys.stderr.fileno(), b"\nending after the shards in work; once more ends at once\n"
-        )  # print is not safe in a handler
+        # print is not safe in a handler
+        os.write(2, b"\nending after the shards in work; once more ends at once\n")
 
     def until(self, shards: Iterable[int]) -> Iterator[int]:
         """Shards, as long as there is no signal."""

@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pgtfast.formats import read_records
+from pgtfast._errors import PgtfastError
+from pgtfast.annotate import _processes
+from pgtfast.annotate._stop import Stop
 from tests.annotate import children
 from tests.annotate.runs import annotate, check_same, parts, rows, words
 
 
-def wait_for_parts(out: Path, child, count: int = 1, seconds: float = 120) -> None:
+def wait_for_parts(out: Path, child, count: int = 1, seconds: float = 400) -> None:
     end = time.monotonic() + seconds
     while len(list((out / "annotations").glob("part-*"))) < count:
         assert child.is_alive() if hasattr(child, "is_alive") else child.poll() is None, "it ended before it was to"
@@ -108,15 +111,21 @@ def test_of_two_workers_one_is_killed(more, marks, crowd, network, undisturbed, 
     assert f"{len(crowd.ids)} people" in told.read_text()
 
 
-def test_processes_that_die_over_a_shard_are_told(crowd, network, tmp_path, monkeypatch, capsys):
+def test_processes_that_die_over_a_shard_are_told(forks, monkeypatch):
     """No worker lives long enough: the run ends with an error instead of starting them for ever."""
-    monkeypatch.setattr("pgtfast.annotate._processes._serve", _dies)
-    assert annotate(*words(crowd, network, tmp_path / "run", "--processes", 2)) == 2
-    assert "2 processes died over it, the last with exit code -9" in capsys.readouterr().err
-    assert len(read_records(tmp_path / "run")) == 0
+    started = []
 
+    def start(job, device):
+        here, there = forks.Pipe()
+        process = forks.Process(target=children.ask_and_die, args=(there,), daemon=True)
+        process.start()
+        there.close()
+        started.append(process)
+        return _processes._Worker(process, here, device)
 
-def _dies(pipe, job):
-    pipe.send(("next", None))
-    pipe.recv()
-    os.kill(os.getpid(), signal.SIGKILL)
+    monkeypatch.setattr(_processes, "_started", start)
+    job = SimpleNamespace(device="cpu")
+    with pytest.raises(PgtfastError, match=r"shard \d: 2 processes died over it, the last with exit code -9"):
+        _processes.run_processes(job, [1, 2, 3], 2, lambda part: None, Stop())
+    assert 3 <= len(started) <= 5
+    assert not any(process.is_alive() for process in started)
