@@ -15,8 +15,7 @@ def main(arguments: list[str]) -> int:
     with needing("annotate", "annotate"):
         from ._run import run as run_annotate
 
-    run_annotate(options)
-    return 0
+    return run_annotate(options)
 
 
 if __name__ == "__main__":

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import ops, reference, skeletons
+from .. import ops, skeletons
 from ..body import LandmarkPlan
 from ..cameras import Camera, flip_body
-from ..data import Batch, Supervision
+from ..data import Supervision
 from ..formats.rows import Solved
 from ..metrics import mpjpe_mm
 from ..networks import Bodies
 from ..priors import limit_violation, prior_energy
 from ._network import LoadedNetwork
+from ._refine import refine
+
+
+class CropsLike(Protocol):
+    """B crops without augmentation, such as a `Batch` or `PersonCrops`."""
+
+    @property
+    def image(self) -> Tensor:
+        """(B, 3, H, W)."""
+
+    @property
+    def matrix(self) -> Tensor:
+        """(B, 2, 3): pixels of the picture to pixels of the crop."""
+
+    @property
+    def size(self) -> Tensor:
+        """(B, 2): width and height of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +60,41 @@ class Measured:
         return cls(network.body.landmarks(base), where.source, where.rows, count)
 
 
-def full_camera(bodies: Bodies, batch: Batch) -> Camera:
+class Found:
+    """Bodies on their way from the device; nothing waits for them before `result`.
+
+    Args:
+        columns: tensors of :class:`Solved` by name, `pixels` in place of `projected`.
+        measured: the landmarks that were projected.
+    """
+
+    def __init__(self, columns: dict[str, Tensor | None], measured: Measured) -> None:
+        self.measured = measured
+        self._copied: torch.cuda.Event | None = None
+        first = next(value for value in columns.values() if value is not None)
+        if first.is_cuda:
+            columns = {k: None if v is None else _to_host(v) for k, v in columns.items()}
+            self._copied = torch.cuda.Event()
+            self._copied.record(torch.cuda.current_stream(first.device))
+        self._columns = columns
+
+    def result(self) -> Solved:
+        """The bodies as arrays."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        columns: dict[str, Any] = {k: None if v is None else v.numpy() for k, v in self._columns.items()}
+        pixels = columns.pop("pixels")
+        projected = np.full((len(pixels), self.measured.count, 2), np.nan)
+        projected[:, self.measured.source] = pixels[:, self.measured.rows]
+        return Solved(projected=projected, **columns)
+
+
+def _to_host(values: Tensor) -> Tensor:
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)
+
+
+def full_camera(bodies: Bodies, batch: CropsLike) -> Camera:
     """The virtual camera of each crop, in pixels of the whole image: its focal lengths and principal point grow with the box.
 
     Args:
@@ -54,47 +106,59 @@ def full_camera(bodies: Bodies, batch: Batch) -> Camera:
     return Camera(focal / zoom, (center - batch.matrix[:, :, 2]) / zoom, batch.size)
 
 
-def annotate_batch(batch: Batch, network: LoadedNetwork, measured: Measured, *, flip_test: bool = False) -> Solved:
-    """Bodies of B people.
+def find_bodies(
+    batch: CropsLike,
+    network: LoadedNetwork,
+    measured: Measured,
+    *,
+    flip_test: bool = False,
+    keypoints: Tensor | None = None,
+    steps: int = 0,
+) -> Found:
+    """Bodies of B people; returns as soon as the device knows what to do.
 
     Args:
         batch: crops without augmentation, on the network's device.
         network: what annotates.
         measured: the landmarks to project.
         flip_test: whether to annotate the mirrored crops too, for a second opinion.
+        keypoints: (B, K, 3) pixels of the whole image and confidence, to refine the bodies by.
+        steps: of the refinement.
     """
     with torch.inference_mode():
         bodies = network(batch.image)
+        flipped = _flip_disagreement(batch, bodies, network) if flip_test else None
         camera = full_camera(bodies, batch)
-        rotvec = reference.matrix_to_rotvec(bodies.rotations)
+    if steps and keypoints is not None:
+        bodies = refine(bodies, camera, keypoints[:, measured.source], network, measured.plan, measured.rows, steps)
+    with torch.inference_mode():
+        rotvec = ops.matrix_to_rotvec(bodies.rotations)
         betas = bodies.betas[:, : network.body.num_betas]
         points = ops.landmarks(bodies.rotations, betas, bodies.transl, measured.plan.terms)
-        pixels = camera.project(points).cpu().numpy()
-        projected = np.full((len(batch), measured.count, 2), np.nan)
-        projected[:, measured.source] = pixels[:, measured.rows]
         latent, energy = bodies.latent, None
         if network.prior is not None:
             energy = prior_energy(network.prior.encode(rotvec[:, 1:22]).mean if latent is None else latent)
-        flipped = _flip_disagreement(batch, bodies, network) if flip_test else None
         values = (rotvec, betas, bodies.transl, camera.focal, camera.center, points)
-        valid = torch.stack([torch.isfinite(v).flatten(1).all(1) for v in values]).all(0)
-        return Solved(
-            global_orient=_host(rotvec[:, 0]),
-            body_pose=_host(rotvec[:, 1:].flatten(1)),
-            betas=_host(betas),
-            transl=_host(bodies.transl),
-            latent=None if latent is None else _host(latent),
-            focal=_host(camera.focal),
-            center=_host(camera.center),
-            projected=projected,
-            prior_energy=None if energy is None else _host(energy),
-            limit_violation=_host(limit_violation(rotvec[:, 1:]).sum(-1)),
-            valid=_host(valid),
-            flip_disagreement_mm=None if flipped is None else _host(flipped),
+        return Found(
+            {
+                "global_orient": rotvec[:, 0],
+                "body_pose": rotvec[:, 1:].flatten(1),
+                "betas": betas,
+                "transl": bodies.transl,
+                "latent": latent,
+                "focal": camera.focal,
+                "center": camera.center,
+                "pixels": camera.project(points),
+                "prior_energy": energy,
+                "limit_violation": limit_violation(rotvec[:, 1:]).sum(-1),
+                "valid": torch.stack([torch.isfinite(v).flatten(1).all(1) for v in values]).all(0),
+                "flip_disagreement_mm": flipped,
+            },
+            measured,
         )
 
 
-def _flip_disagreement(batch: Batch, bodies: Bodies, network: LoadedNetwork) -> Tensor:
+def _flip_disagreement(batch: CropsLike, bodies: Bodies, network: LoadedNetwork) -> Tensor:
     """(B,) mean millimetres between the joints of a person and of their mirror image's mirror image, pelvis on pelvis."""
     mirrored = network(batch.image.flip(-1))
     order = skeletons.get("smpl24").flip_permutation
@@ -105,7 +169,3 @@ def _flip_disagreement(batch: Batch, bodies: Bodies, network: LoadedNetwork) -> 
         for rotations, betas in ((bodies.rotations, bodies.betas), (back, mirrored.betas))
     ]
     return mpjpe_mm(joints[0], joints[1], root=0)
-
-
-def _host(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy()

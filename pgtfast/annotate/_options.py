@@ -10,9 +10,12 @@ ENGINES = ("torch",)
 NOT_YET = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 EXPORTS = ("neuralannot",)
 
+WORKERS = ("processes", "ray")
+
 DESCRIPTION = """Finds a body for each annotated person of a dataset with a trained annotator: one crop a person, one pass of the network. It needs a
-box; keypoints, where there are any, only measure the result. RUN gets annotations/*.parquet (one row a person, skipped people with their reason),
-run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run."""
+box; keypoints, where there are any, measure the result, and refine it with --refine. RUN gets annotations/*.parquet (one row a person, skipped people with
+their reason), run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run, however it ended; Ctrl-C and
+SIGTERM end it after the shards in work, a second one at once."""
 
 
 def _engine(name: str) -> str:
@@ -37,11 +40,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="CKPT",
         help="folder of a finished run of pgtfast.train, or one of its files",
     )
-    add("--coco", metavar="ANN.json", help="COCO person keypoints: images and annotations")
-    add("--images", metavar="DIR", help="folder of the images of --coco")
-    add("--root", metavar="DIR", help="in place of --coco: root folder of a dataset of the kind --dataset")
+    add("--coco", metavar="ANN.json", help="COCO person keypoints, of any size: images and annotations")
+    add("--index", metavar="FILE|DIR",
+        help="in place of --coco: Parquet (or a folder of it) or CSV with columns image_path, bbox_xywh or x, y, width, height (pixels), and any of annotation_id, image_width, image_height, keypoints")  # fmt: skip
+    add("--whole-images", action="store_true", help="in place of --coco: each image shows one person and little else")
+    add("--images", metavar="DIR|TAR", nargs="+",
+        help="folder of the images, or uncompressed tars (*.tar); tars alone are WebDataset samples, whose *.json hold COCO annotations")  # fmt: skip
+    add("--follow-links", action="store_true", help="read images that are links out of their folder (default: refused)")
+    add("--root", metavar="DIR", help="in place of all these: root folder of a dataset of the kind --dataset")
     add("--dataset", metavar="NAME|KIND",
-        help="with --coco: first part of each person's key (default: name of ANN.json); with --root: kind of the dataset, such as mpii, lspet, pw3d")  # fmt: skip
+        help="first part of each person's key (default: name of the file, or of the folder); with --root: kind of the dataset, such as mpii, lspet, pw3d")  # fmt: skip
     add("--split", default="train", help="with --root: which part of the dataset (default: train)")
     add("--out", required=True, metavar="RUN", help="folder of the run; made if absent, never overwritten")
     add("--engine", type=_engine, default="torch", metavar="NAME", help="what runs the network: torch (default)")
@@ -55,18 +63,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="people that pass the network at once (default: 64)",
     )
     add("--part-size", type=count(1, "people"), default=1024, metavar="N",
-        help="people written as one part; what a killed run repeats at most (default: 1024)")  # fmt: skip
+        help="people written as one part, on average; what a killed run repeats (default: 1024); a run that is taken up keeps the size it began with")  # fmt: skip
+    add("--refine", type=count(0, "steps"), default=0, metavar="N",
+        help="steps of fitting from the network's body to the keypoints, held to that body (default: 0)")  # fmt: skip
     add("--flip-test", action="store_true",
         help="also annotate the mirrored crop and note how far the joints of the two lie apart, millimetres; twice the time")  # fmt: skip
     add("--exif", action="store_true", help="turn photos as their EXIF orientation says (COCO's annotations do not)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
-    add("--threads", type=count(1, "threads"), metavar="N", help="CPU threads (default: as torch chooses)")
+    add("--processes", type=count(1, "processes"), default=1, metavar="N",
+        help="processes that annotate (default: 1); with --device cuda process i has GPU i")  # fmt: skip
+    add("--workers", choices=WORKERS, default="processes",
+        help="processes of this machine (default), or N workers of the Ray cluster that RAY_ADDRESS names (without it, one of this machine)")  # fmt: skip
+    add(
+        "--threads",
+        type=count(1, "threads"),
+        metavar="N",
+        help="CPU threads of each process (default: as torch chooses)",
+    )
     add(
         "--loader-threads",
         type=number(1, 256, "threads", int),
         default=2,
         metavar="N",
-        help="threads that read and crop photos (default: 2)",
+        help="threads of each process that decode and crop photos (default: 2)",
     )
     add(
         "--overlays",
@@ -78,12 +97,22 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--export", choices=EXPORTS, help="also write the valid people in this format")
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people")
     options = parser.parse_args(arguments)
-    if (options.coco is None) == (options.root is None):
-        parser.error("--coco, --root: give one of them")
-    if options.coco is not None and options.images is None:
-        parser.error("--coco: needs --images DIR")
-    if options.root is not None and options.dataset is None:
-        parser.error("--root: needs --dataset KIND")
-    if options.root is not None and options.images is not None:
-        parser.error("--images: --root knows its images")
+    _check(parser, options)
     return options
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    named = [
+        f"--{name.replace('_', '-')}" for name in ("coco", "index", "whole_images", "root") if getattr(options, name)
+    ]
+    if len(named) > 1:
+        parser.error(f"{', '.join(named)}: give one of them")
+    if options.root is not None:
+        if options.dataset is None:
+            parser.error("--root: needs --dataset KIND")
+        if options.images is not None:
+            parser.error("--images: --root knows its images")
+    elif options.images is None:
+        parser.error(
+            f"{named[0]}: needs --images DIR" if named else "--coco, --index, --whole-images, --root: give one of them"
+        )

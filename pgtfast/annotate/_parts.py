@@ -1,83 +1,133 @@
-"""Batches of bodies gathered into parts of the store, each person once, skipped people between them."""
+"""Bodies gathered into the parts of the store, on a thread of their own: one part a shard, each of its people once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..data import People
-from ..formats import Store, record_table
+from ..data.bulk import Finished, PersonCrops, Shard
+from ..formats import record_table
 from ..formats.rows import Solved, rows
-from ._network import LoadedNetwork
+from ..formats.store import PartNote, write_part
+from ._bodies import Found
 
 LOST = "no-crop: the loader gave no crop of this person"
+AHEAD = 8
+"""Batches that may wait for the writer."""
+
+
+class Origin(NamedTuple):
+    """What made the bodies: the columns that are the same for all people."""
+
+    body_model: str
+    gender: str
+    prior: str | None
+    method: str
+    weights_sha256: str
+
+
+class Written(NamedTuple):
+    """A part that is there."""
+
+    shard: int
+    note: PartNote
+    annotated: int
+    """People of it that went through the network."""
+
+
+class _Bodies(NamedTuple):
+    """Of B people: shard and row (B,) of each."""
+
+    shard: np.ndarray
+    row: np.ndarray
+    found: Found
 
 
 class PartWriter:
-    """Writes rows of the people that the store lacks.
+    """Takes bodies and ends of shards in their order, waits for the device, and writes.
+
+    Leaving the block waits until all is written; where it is left by an error nothing more is.
 
     Args:
-        store: of the run.
-        people: all people of the input; whoever has a reason is written with it.
-        left: (n,) rows that the store lacks.
-        network: that made the bodies.
-        method: its name.
+        folder: of the run.
+        origin: of the bodies.
+        written: is called with each part that is there, in the writer's thread.
     """
 
-    def __init__(self, store: Store, people: People, left: np.ndarray, network: LoadedNetwork, method: str) -> None:
-        self.store, self.people, self.network, self.method = store, people, network, method
-        self.open = np.zeros(len(people), bool)
-        self.open[left] = True
-        self.reason = people.reason.copy()
-        self.place = {(people.image_path[row], int(people.annotation_id[row])): row for row in left}
-        self.rows: list[np.ndarray] = []
-        self.solved: list[Solved] = []
+    def __init__(self, folder: Path, origin: Origin, written: Callable[[Written], object]) -> None:
+        self.folder, self.origin, self.written = folder, origin, written
+        self._queue: queue.Queue[_Bodies | Finished | None] = queue.Queue(AHEAD)
+        self._error: BaseException | None = None
+        self._waiting: dict[int, list[tuple[np.ndarray, Solved]]] = {}
+        self._thread = threading.Thread(target=self._work, name="pgtfast-writer", daemon=True)
 
-    @property
-    def waiting(self) -> int:
-        """People whose bodies are not written yet."""
-        return sum(map(len, self.rows))
+    def __enter__(self) -> PartWriter:
+        self._thread.start()
+        return self
 
-    def add(self, person: np.ndarray, solved: Solved) -> None:
-        """Take the bodies of some people (B,)."""
-        self.rows.append(person)
-        self.solved.append(solved)
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is not None and self._error is None:
+            self._error = RuntimeError("the run ends")
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
 
-    def write(self, skipped: Iterable[tuple[str, str, int, str]], *, last: bool = False) -> None:
-        """Write a part of all that waits and of all whose reason is known.
+    def add(self, crops: PersonCrops, found: Found) -> None:
+        """Take the bodies of a batch; waits where the writer is far behind."""
+        self._put(_Bodies(crops.shard, crops.row, found))
 
-        Args:
-            skipped: (dataset, image_path, annotation_id, reason) of everybody whom the loader has left out so far.
-            last: whether nobody comes any more: whoever is still missing gets a reason.
-        """
-        for _, path, number, reason in skipped:
-            self.reason[self.place[path, number]] = reason
-        annotated = np.concatenate([np.zeros(0, np.int64), *self.rows])
-        self.reason[annotated] = None
-        if last:
-            lost = self.open & np.array([reason is None for reason in self.reason], bool)
-            lost[annotated] = False
-            self.reason[lost] = LOST
-        missed = np.flatnonzero(self.open & np.array([reason is not None for reason in self.reason], bool))
-        part = np.sort(np.concatenate((annotated, missed)))
-        if len(part):
-            some = self.people.rows(part)
-            some.reason[:] = self.reason[part]
-            body, prior = self.network.body, self.network.prior
-            columns = rows(
-                some, np.searchsorted(part, annotated), self._joined(), keypoints=some.keypoints, body_model=body.kind, gender=body.gender,
-                prior=None if prior is None else prior.version, method=self.method, weights_sha256=self.network.sha256,
-            )  # fmt: skip
-            self.store.write_part(record_table(columns))
-            self.open[part] = False
-        self.rows, self.solved = [], []
+    def finish(self, end: Finished) -> None:
+        """Nobody of this shard comes any more."""
+        self._put(end)
 
-    def _joined(self) -> Solved | None:
-        if not self.solved:
-            return None
-        columns: dict[str, Any] = {}
-        for name, values in zip(Solved._fields, zip(*self.solved, strict=True), strict=True):
-            columns[name] = None if values[0] is None else np.concatenate(values)
-        return Solved(**columns)
+    def _put(self, item: _Bodies | Finished) -> None:
+        if self._error is not None:
+            raise self._error
+        self._queue.put(item)
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self._error is not None:
+                continue  # what comes is taken and dropped, lest who puts it waits for ever
+            try:
+                if isinstance(item, Finished):
+                    self._write(item.shard)
+                else:
+                    solved = item.found.result()
+                    for number in np.unique(item.shard):
+                        mine = item.shard == number
+                        self._waiting.setdefault(int(number), []).append((item.row[mine], _chosen(solved, mine)))
+            except BaseException as error:
+                self._error = error  # raised in the thread that puts
+
+    def _write(self, shard: Shard) -> None:
+        held = self._waiting.pop(shard.number, [])
+        people = shard.people
+        annotated = np.concatenate([np.zeros(0, np.int64), *(at for at, _ in held)])
+        order = np.argsort(annotated)
+        solved = _chosen(_joined([found for _, found in held]), order) if held else None
+        lost = np.array([reason is None for reason in people.reason], bool)
+        lost[annotated] = False
+        people.reason[lost] = LOST
+        note = write_part(self.folder, shard.number, self.table(people, annotated[order], solved))
+        self.written(Written(shard.number, note, len(annotated)))
+
+    def table(self, people: People, annotated: np.ndarray, solved: Solved | None) -> Any:
+        """Rows of the store."""
+        return record_table(rows(people, annotated, solved, keypoints=people.keypoints, **self.origin._asdict()))
+
+
+def _chosen(solved: Solved, index: np.ndarray) -> Solved:
+    return Solved(*(None if values is None else values[index] for values in solved))  # type: ignore[arg-type]
+
+
+def _joined(solved: list[Solved]) -> Solved:
+    columns = zip(*solved, strict=True)
+    return Solved(*(None if values[0] is None else np.concatenate(values) for values in columns))  # type: ignore[arg-type]

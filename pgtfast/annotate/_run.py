@@ -3,110 +3,176 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from .._errors import PgtfastError
 from .._options import chosen_device, needing
-from ..data import ImageSet
-from ..data.columns import usable_rows
-from ..data.loader import LoaderConfig, OrderedLoader
 from ..formats import Store
-from ..formats.bulk import export_neuralannot, finish_run, left_over
-from ._bodies import Measured, annotate_batch
-from ._network import LoadedNetwork, open_network
-from ._parts import PartWriter
-from ._people import open_people
+from ..formats.bulk import export_neuralannot, finish_run
+from ..formats.store import part_name
+from ._inputs import Input, open_input
+from ._network import LoadedNetwork
+from ._parts import Written
+from ._plan import PLAN_FILE, Plan, write_plan
+from ._processes import run_processes
+from ._ray import run_ray
+from ._stop import Stop
+from ._work import Annotating, Job
 
-METHOD = "pgtfast-annotator"
+PROBED = 64
+"""So many images are looked for before anything is annotated."""
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do all that the command line asks; raises PgtfastError on bad input."""
-    device = chosen_device(options.device)
+def run(options: argparse.Namespace) -> int:
+    """Do all that the command line asks; the exit code. Raises PgtfastError on bad input."""
+    chosen_device(options.device)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    image_set, digest = open_people(options)
-    if options.overlays and not isinstance(image_set.images, Path):
+    source = open_input(options)
+    if options.overlays and not isinstance(source.images, Path):
         raise PgtfastError("--overlays: the images of this set are in tars; unpack them to draw on them")
-    network = open_network(options.checkpoint, options.engine, device, body=options.body, prior=options.prior)
-    loader = _open_loader(options, image_set, network, device)
-    people = image_set.people
-    with Store(options.out, _config(options, image_set, digest, network)) as store:
-        left = left_over(people, store)
-        if store.finished and not left.any():
-            print(f"{options.out}: finished already, {len(people)} people; nothing is annotated again")
+    job = _job(options, source)
+    network = job.open_network()
+    with Store(options.out, _config(options, source, network)) as store:
+        if store.finished and len(store.notes) == store.run.get("parts"):
+            print(f"{options.out}: finished already, {store.run['counts']['read']} people; nothing is annotated again")
         else:
-            if not left.all():
-                print(f"{options.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
-            started = time.perf_counter()
-            parts = PartWriter(store, people, np.flatnonzero(left), network, METHOD)
-            done = _annotate(options, loader, network, parts)
-            finish_run(
-                store, read=len(people), done=done, seconds=time.perf_counter() - started, device=str(device),
-                threads=torch.get_num_threads(), verb="annotated", torch=torch.__version__,
-            )  # fmt: skip
+            plan = _plan(options, source, job, store)
+            with Stop() as stop:
+                done, seconds = _annotate(options, job, network, plan, store, stop)
+            left = plan.left(set(store.notes))
+            if stop.signal is not None and left:
+                print(
+                    f"{options.out}: {signal.Signals(stop.signal).name}: ended with {len(plan.sizes) - len(left)} of {len(plan.sizes)} shards written; "
+                    "the same command goes on from there"
+                )
+                return 128 + stop.signal
+            _finish(store, plan, job, done, seconds)
         if options.export == "neuralannot":
             export_neuralannot(store, network.body.kind)
-        if options.overlays and isinstance(image_set.images, Path):
+        if options.overlays and isinstance(source.images, Path):
             with needing("report", "--overlays"):
                 from ..visuals.runs import draw_run
-            draw_run(store.folder, image_set.images, network.body.to(device="cpu"), options.overlays)
+            draw_run(store.folder, source.images, network.body.to(device="cpu"), options.overlays)
+    return 0
 
 
-def _open_loader(
-    options: argparse.Namespace, image_set: ImageSet, network: LoadedNetwork, device: torch.device
-) -> OrderedLoader | None:
-    """Crops of all who can be annotated; None where nobody can."""
-    if not len(usable_rows(image_set.people)):
-        return None
-    config = LoaderConfig(
-        crop_size=network.config.input_size, normalize=network.config.normalize, adjust_orientation=options.exif,
-        threads=options.loader_threads, device=device.type,
+def _job(options: argparse.Namespace, source: Input) -> Job:
+    same = (
+        "checkpoint", "engine", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "refine",
+        "follow_links",
     )  # fmt: skip
-    return OrderedLoader(image_set, None, config, batch_size=options.batch_size)
+    return Job(out=Path(options.out), images=source.images, **{name: getattr(options, name) for name in same})
+
+
+def _plan(options: argparse.Namespace, source: Input, job: Job, store: Store) -> Plan:
+    """The run's plan: that which is there, else a new one."""
+    path, new = store.folder / PLAN_FILE, not store.notes
+    try:
+        if not path.is_file():
+            write_plan(path, source, part_size=options.part_size, shards=store.run.get("shards"))
+        plan = Plan(path)
+        if new:
+            _look_for_images(plan, source, job)
+    except PgtfastError:
+        if new:
+            store.discard(PLAN_FILE)
+        raise
+    if store.run.get("shards") != plan.shards or store.finished:
+        store.write_run(shards=plan.shards, finished=False)
+    there = sum(note.rows for note in store.notes.values())
+    if store.notes:
+        print(f"{options.out}: taken up again, {there} of {plan.people} people are there")
+    _check_parts(store, plan)
+    return plan
+
+
+def _look_for_images(plan: Plan, source: Input, job: Job) -> None:
+    """Refuse a folder that is another one's: nothing is gained by a run of nothing but missing images."""
+    probed = plan.some(PROBED)
+    images = source.images
+    job.open_pictures()
+    there = ((images / name).is_file() if isinstance(images, Path) else held for name, held in probed)
+    if probed and not any(there):
+        where = images if isinstance(images, Path) else ", ".join(path.name for path in images[:3])
+        raise PgtfastError(
+            f"{plan.dataset}: none of {len(probed)} images looked for is in {where}, for example {probed[0][0]}; "
+            "name the folder that the annotations' file names are relative to"
+        )
+
+
+def _check_parts(store: Store, plan: Plan) -> None:
+    """Each part that is there must be of a shard of the plan and hold all of its people."""
+    wanted = {part_name(number): people for number, people in plan.sizes.items()}
+    for name, note in store.notes.items():
+        if wanted.get(name) != note.rows:
+            told = f"wanted {wanted[name]}" if name in wanted else "the plan has no such part"
+            raise PgtfastError(
+                f"{store.parts / name}: holds {note.rows} people, {told}; remove it and run the same command"
+            )
 
 
 def _annotate(
-    options: argparse.Namespace, loader: OrderedLoader | None, network: LoadedNetwork, parts: PartWriter
-) -> int:
-    """Write rows of the people that the store lacks, part by part; how many got through the network."""
+    options: argparse.Namespace, job: Job, network: LoadedNetwork, plan: Plan, store: Store, stop: Stop
+) -> tuple[int, float]:
+    """Write the parts that are not there; how many people went through the network, and the seconds it took."""
     from tqdm import tqdm
 
-    if loader is None:
-        parts.write((), last=True)
-        return 0
-    done = 0
-    loader.rows = loader.rows[parts.open[loader.rows]]
-    measured = Measured.of(parts.people.landmark_set, network)
-    with tqdm(total=len(loader.rows), unit="people", desc="annotate", disable=None, smoothing=0.1) as bar:
-        for batch in loader:
-            person = batch.person.cpu().numpy()
-            batch = batch.to(network.body.device)
-            parts.add(person, annotate_batch(batch, network, measured, flip_test=options.flip_test))
-            done += len(person)
-            bar.update(len(person))
-            if parts.waiting >= options.part_size:
-                parts.write(loader.skipped)
-        parts.write(loader.skipped, last=True)
-    return done
+    left = plan.left(set(store.notes))
+    started, done = time.perf_counter(), 0
+    total = sum(plan.sizes[number] for number in left)
+    with tqdm(total=total, unit="people", desc="annotate", disable=None, smoothing=0.1) as bar:
+
+        def written(part: Written) -> None:
+            nonlocal done
+            store.note(part.note)
+            done += part.annotated
+            bar.update(part.note.rows)
+
+        if not left:
+            pass
+        elif options.workers == "ray":
+            run_ray(job, left, options.processes, written, stop)
+        elif options.processes > 1:
+            run_processes(job, left, options.processes, written, stop)
+        else:
+            Annotating(job, network).run(stop.until(left), written)
+    return done, time.perf_counter() - started
 
 
-def _config(options: argparse.Namespace, image_set: ImageSet, digest: str, network: LoadedNetwork) -> dict:
-    """All that decides the result; device, threads, batch and part size, pictures and exports do not."""
+def _finish(store: Store, plan: Plan, job: Job, done: int, seconds: float) -> None:
+    _check_parts(store, plan)
+    missing = plan.left(set(store.notes))
+    if missing:
+        raise PgtfastError(
+            f"{store.folder}: {len(missing)} shards were not written; the same command goes on with them"
+        )
+    finish_run(
+        store, read=plan.people, done=done, seconds=seconds, device=job.device, threads=torch.get_num_threads(), verb="annotated",
+        torch=torch.__version__,
+    )  # fmt: skip
+    store.write_run(parts=len(store.notes))
+    plan.path.unlink()
+
+
+def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) -> dict:
+    """All that decides the result; device, threads, processes, batch and part size, pictures and exports do not."""
     body, prior = network.body, network.prior
     return {
         "command": "annotate",
-        "people": digest,
-        "dataset": image_set.people.dataset,
+        "people": source.fingerprint,
+        "dataset": source.dataset,
         "network": network.sha256,
         "engine": network.engine.name,
         "body": {"kind": body.kind, "gender": body.gender, "sha256": body.source.sha256},
         "prior": None if prior is None else {"version": prior.version, "sha256": prior.source.sha256},
         "flip_test": options.flip_test,
+        "refine": options.refine,
         "exif": options.exif,
+        "follow_links": options.follow_links,
         "limit": options.limit,
     }

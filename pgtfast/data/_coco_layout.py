@@ -46,7 +46,7 @@ def read_layout(
     path = Path(path)
     content = load_object(path, what, ("images", "annotations"), content)
     images = by_id(path, content, "images", what)
-    person = _person_category(path, content, what, category_joints)
+    person = person_category(path, content, what, category_joints)
     held = [
         a
         for a in entries(path, content, "annotations", what)
@@ -57,7 +57,7 @@ def read_layout(
     fill = fill_of(held)
     seen: dict[Any, int] = {}
     for row, entry in enumerate(held):
-        people.reason[row] = _fill_row(people, row, entry, images, seen, fill)
+        people.reason[row] = fill_row(people, row, entry, images, seen, fill)
     if first_pixel:
         people.bbox[:, :2] -= first_pixel
         people.keypoints[..., :2] -= first_pixel * (people.keypoints[..., 2:] > 0)
@@ -80,7 +80,7 @@ def empty_people(dataset: str, landmark_set: str, ids: Sequence[int] | np.ndarra
     )
 
 
-def _fill_row(
+def fill_row(
     people: People, row: int, entry: Mapping, images: dict[int, Mapping], seen: dict[Any, int], fill: Fill
 ) -> str | None:
     """Put one annotation in its row; why it cannot be used, or None."""
@@ -154,7 +154,7 @@ def fill_points(
     return None
 
 
-def _person_category(path: Path, content: Mapping, what: str, joints: Sequence[str] | int | None) -> Any:
+def person_category(path: Path, content: Mapping, what: str, joints: Sequence[str] | int | None) -> Any:
     """Id of the category "person", or None where the file has no categories."""
     if "categories" not in content:
         return None

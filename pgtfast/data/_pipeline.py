@@ -43,6 +43,8 @@ class Graph:
     threads: int
     device: str
     """"cpu", "cuda" or "cuda:<index>"."""
+    shared: bool = False
+    """Several crops may be of one picture, which is decoded once."""
 
     @property
     def cuda(self) -> bool:
@@ -102,6 +104,37 @@ def make_inputs(
     if graph.blur:
         inputs["sigma"] = np.where(draws.blur > 0, draws.blur, np.float32(_SHARP)).astype(np.float32)[:, None]
     return inputs
+
+
+_NO_PICTURE = np.frombuffer(b"P6 1 1 255\n\0\0\0", np.uint8)
+"""A PPM of one pixel, for the places of a batch whose crops are of a picture in another place."""
+_APART = 1 << 24
+"""Pixels around all crops of a picture up to which they are always decoded together."""
+
+
+def share_pictures(graph: Graph, inputs: Inputs, owner: np.ndarray) -> None:
+    """Let the crops of a picture share one decode of the part that they all lie in.
+
+    Crops of few pixels that lie far apart in a huge picture are still decoded apart.
+
+    Args:
+        graph: with `shared`.
+        inputs: of B crops, each with its picture; changed in place.
+        owner: (B,) which picture each is of; crops of one picture follow each other.
+    """
+    start, shape = inputs["start"], inputs["shape"]
+    picture = np.arange(len(owner), dtype=np.int32)
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    for at, end in zip(first, [*first[1:], len(owner)], strict=True):
+        low, high = start[at:end].min(0), (start[at:end] + shape[at:end]).max(0)
+        around, apart = np.prod(high - low, dtype=np.int64), np.prod(shape[at:end], axis=1, dtype=np.int64).sum()
+        if end - at == 1 or (around > _APART and around > 2 * apart):
+            continue
+        inputs["matrix"][at:end, :2, 2] += start[at:end] - low
+        start[at], shape[at] = low, high - low
+        start[at + 1 : end], shape[at + 1 : end], picture[at:end] = 0, 1, at
+        inputs["encoded"][at + 1 : end] = [_NO_PICTURE] * (end - at - 1)
+    inputs["picture"] = picture
 
 
 def _warp_matrix(graph: Graph, inverse: np.ndarray) -> np.ndarray:
@@ -196,6 +229,8 @@ def _crops(graph: Graph) -> Any:
         # As libjpeg's default, which annotators saw and OpenCV decodes.
         jpeg_fancy_upsampling=True,
     )
+    if graph.shared:
+        image = fn.permute_batch(image, indices=given("picture", types.INT32, 0))
     width, height = graph.crop_size
     matrix = given("matrix", types.FLOAT, 2)
     if graph.cuda:

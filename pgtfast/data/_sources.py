@@ -147,6 +147,11 @@ def read_picture(source: Source, name: str, size: tuple[int, int], *, adjust_ori
     except (OSError, KeyError) as error:
         detail = error.strerror if isinstance(error, OSError) and error.strerror else "not in the tars"
         return Picture(None, 0, 0, f"missing: {detail}")
+    return hold_against(data, size, adjust_orientation=adjust_orientation)
+
+
+def hold_against(data: bytes, size: tuple[int, int], *, adjust_orientation: bool) -> Picture:
+    """Hold an encoded picture against its annotation; the arguments are those of :func:`read_picture`."""
     try:
         header = read_header(data)
     except ValueError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .neuralannot import write_neuralannot
-from .store import Store, read_records
+from .store import Store, iter_records, read_records
 
 if TYPE_CHECKING:
     from ..data import People
@@ -57,13 +57,16 @@ def finish_run(
         verb: what was done to them, "fitted".
         torch: its version.
     """
-    table = read_records(store.folder, columns=("valid", "reason", "reprojection_px", "reprojection_rel"))
-    valid = np.array(table["valid"].to_pylist(), bool)
-    skipped = Counter(reason.partition(":")[0] for reason in table["reason"].to_pylist() if reason is not None)
-    errors = {
-        name: [v for v in table[name].to_pylist() if v is not None] for name in ("reprojection_px", "reprojection_rel")
-    }
-    means = {name: float(np.mean(values)) if values else None for name, values in errors.items()}
+    written, valid, skipped = 0, 0, Counter[str]()
+    sums = {name: np.zeros(2) for name in ("reprojection_px", "reprojection_rel")}
+    for table in iter_records(store.folder, columns=("valid", "reason", *sums)):
+        written += len(table)
+        valid += sum(table["valid"].to_pylist())
+        skipped.update(reason.partition(":")[0] for reason in table["reason"].to_pylist() if reason is not None)
+        for name, total in sums.items():
+            values = table[name].drop_null().to_numpy()
+            total += values.sum(dtype=np.float64), len(values)
+    means = {name: float(total / count) if count else None for name, (total, count) in sums.items()}
     rate = done / max(seconds, 1e-9)
     store.write_run(
         finished=True,
@@ -78,15 +81,15 @@ def finish_run(
         threads=threads,
         counts={
             "read": read,
-            "written": len(valid),
-            "valid": int(valid.sum()),
+            "written": written,
+            "valid": valid,
             "skipped": dict(sorted(skipped.items())),
         },
         rates={"people": done, "seconds": round(seconds, 3), "people_per_second": round(rate, 2)},
         mean=means,
     )
     print(
-        f"{store.folder}: {len(valid)} people, {int(valid.sum())} with a body; {verb} {done} in {seconds:.1f} s ({rate:.1f} people/s)"
+        f"{store.folder}: {written} people, {valid} with a body; {verb} {done} in {seconds:.1f} s ({rate:.1f} people/s)"
     )
     pixels, share = means["reprojection_px"], means["reprojection_rel"]
     if pixels is not None and share is not None:

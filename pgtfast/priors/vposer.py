@@ -60,7 +60,8 @@ class VPoser(nn.Module):
     def terms(self) -> DecoderTerms:
         """The decoder as constants for :func:`pgtfast.ops.vposer_decode` and the fused fits, on this module's device."""
         if self._terms is None:
-            self._terms = self.decoder.terms()
+            with torch.inference_mode(False):  # they outlive the mode in which they are first asked for
+                self._terms = self.decoder.terms()
         return self._terms
 
     def decode(self, latent: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.formats import SCHEMA, Store, read_records, record_table
-from pgtfast.formats.store import replacing
+from pgtfast.formats.store import iter_records, replacing
 
 
 def people(ids, valid=True, **more) -> pa.Table:
@@ -154,3 +154,67 @@ def test_run_json_is_readable(tmp_path):
         "finished": False,
         "counts": {"read": 5},
     }
+
+
+def test_the_manifest_names_each_part_and_mends_itself(tmp_path, capsys):
+    run = tmp_path / "run"
+    with Store(run, {}) as store:
+        for number in range(3):
+            store.write_part(people([number]))
+    lines = (run / "manifest.jsonl").read_text().splitlines(keepends=True)
+    assert [json.loads(line)["part"] for line in lines] == [f"part-0000{n}.parquet" for n in range(3)]
+    for cut in range(len("".join(lines)) + 1):
+        # wherever a kill or a full disk cut it short, the parts that are there are told
+        (run / "manifest.jsonl").write_text("".join(lines)[:cut])
+        with Store(run, {}) as store:
+            assert [note.rows for note in store.notes.values()] == [1, 1, 1]
+    assert (run / "manifest.jsonl").read_text() == "".join(lines)
+    (run / "annotations" / "part-00001.parquet").unlink()
+    capsys.readouterr()
+    with Store(run, {}) as store:
+        assert sorted(store.notes) == ["part-00000.parquet", "part-00002.parquet"]
+    assert "part-00001.parquet: is in manifest.jsonl but not there" in capsys.readouterr().out
+    (run / "manifest.jsonl").write_text("no line\n")
+    with pytest.raises(PgtfastError, match=r"manifest.jsonl: damaged .*remove it"):
+        Store(run, {})
+
+
+def test_a_part_of_another_size_is_named(tmp_path):
+    run = tmp_path / "run"
+    with Store(run, {}) as store:
+        path = store.write_part(people([1]))
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(PgtfastError, match=r"part-00000.parquet: has \d+ bytes, manifest.jsonl says \d+"):
+        Store(run, {})
+    path.unlink()
+    with Store(run, {}) as store:
+        assert store.notes == {}
+
+
+def test_a_run_killed_before_its_run_json_is_begun_again(tmp_path):
+    (tmp_path / "run" / "annotations").mkdir(parents=True)
+    (tmp_path / "run" / ".lock").touch()
+    with Store(tmp_path / "run", {}) as store:
+        store.write_part(people([1]))
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(PgtfastError, match=r"holds files but no run.json"):
+        Store(tmp_path / "run", {})
+
+
+def test_a_run_that_made_nothing_is_taken_away(tmp_path):
+    with Store(tmp_path / "run", {}) as store:
+        store.discard()
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    with Store(tmp_path / "mine", {}) as store:
+        (tmp_path / "mine" / "notes.txt").touch()
+        store.discard()
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_records_come_part_by_part(tmp_path):
+    with Store(tmp_path / "run", {}) as store:
+        store.write_part(people([1, 2]))
+        store.write_part(people([3]))
+    parts = list(iter_records(tmp_path / "run", columns=("annotation_id",)))
+    assert [part["annotation_id"].to_pylist() for part in parts] == [[1, 2], [3]]

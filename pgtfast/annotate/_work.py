@@ -1,0 +1,122 @@
+"""What one process does: shards in, parts of the store out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .._options import chosen_device
+from ..data import People
+from ..data.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
+from ..data.bulk_pictures import FolderPictures, Pictures, TarPictures
+from ._bodies import Measured, find_bodies
+from ._network import LoadedNetwork, open_network
+from ._parts import Origin, PartWriter, Written
+from ._plan import PLAN_FILE, Plan
+
+METHOD = "pgtfast-annotator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that a process must know; it is sent to others."""
+
+    out: Path
+    """Folder of the run, with its plan."""
+    images: Path | tuple[Path, ...]
+    checkpoint: str
+    engine: str
+    body: str | None
+    prior: str | None
+    device: str
+    threads: int | None
+    batch_size: int
+    loader_threads: int
+    exif: bool
+    flip_test: bool
+    refine: int
+    follow_links: bool
+
+    def open_network(self) -> LoadedNetwork:
+        """Read the network, on this process's device."""
+        device = chosen_device(self.device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)
+        return open_network(self.checkpoint, self.engine, device, body=self.body, prior=self.prior)
+
+    def open_pictures(self) -> Pictures:
+        """Where the pictures lie."""
+        if isinstance(self.images, Path):
+            return FolderPictures(self.images, follow_links=self.follow_links)
+        return TarPictures(self.images)
+
+    @property
+    def method(self) -> str:
+        """Its name in the store."""
+        return f"{METHOD}+refine" if self.refine else METHOD
+
+
+class Annotating:
+    """A network at work.
+
+    Args:
+        job: what to do.
+        network: what `job` names, where it is open already.
+    """
+
+    def __init__(self, job: Job, network: LoadedNetwork | None = None) -> None:
+        if job.threads is not None:
+            torch.set_num_threads(job.threads)
+        self.job, self.network = job, network or job.open_network()
+        self.plan = Plan(job.out / PLAN_FILE)
+        self.measured = Measured.of(self.plan.landmark_set, self.network)
+        config = self.network.config
+        self.loader = BulkLoader(
+            job.open_pictures(),
+            BulkConfig(
+                crop_size=config.input_size, normalize=config.normalize, batch_size=job.batch_size, shared=self.plan.crowded,
+                adjust_orientation=job.exif, threads=job.loader_threads, device=job.device,
+            ),
+        )  # fmt: skip
+        body, prior = self.network.body, self.network.prior
+        version = None if prior is None else prior.version
+        self.origin = Origin(body.kind, body.gender, version, job.method, self.network.sha256)
+
+    def run(self, shards: Iterator[int], written: Callable[[Written], object]) -> None:
+        """Annotate shards, each into its part.
+
+        The device's work is only launched here; waiting for it, and writing, are the writer's.
+
+        Args:
+            shards: their numbers; asked for in another thread, ahead of the work.
+            written: is called with each part that is there, in a third thread.
+        """
+        people: dict[int, People] = {}
+
+        def loaded() -> Iterator[Shard]:
+            for number in shards:
+                shard = self.plan.load(number)
+                people[number] = shard.people
+                yield shard
+
+        job = self.job
+        with PartWriter(job.out, self.origin, written) as writer:
+            for item in self.loader.crops(loaded()):
+                if isinstance(item, Finished):
+                    writer.finish(item)
+                    del people[item.shard.number]
+                    continue
+                keypoints = self._keypoints(item, people) if job.refine else None
+                found = find_bodies(
+                    item, self.network, self.measured, flip_test=job.flip_test, keypoints=keypoints, steps=job.refine
+                )
+                writer.add(item, found)
+
+    def _keypoints(self, crops: PersonCrops, people: dict[int, People]) -> torch.Tensor:
+        """(B, K, 3) of the people of some crops, on the device."""
+        rows = [people[int(n)].keypoints[row] for n, row in zip(crops.shard, crops.row, strict=True)]
+        points = torch.stack([torch.from_numpy(row) for row in rows]).float()
+        return points.to(crops.image.device, non_blocking=True)

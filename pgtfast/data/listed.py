@@ -1,0 +1,226 @@
+"""People of index files, of WebDataset samples, and of pictures that show one person each."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import skeletons
+from .._errors import PgtfastError
+from ._coco_layout import empty_people, fill_points
+from ._json import integer, numbers
+from .coco_stream import CHUNK
+from .people import People
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_SET = "coco17"
+_BOX = ("x", "y", "width", "height")
+_POINTS = ("keypoints", "landmarks_2d")
+
+
+# ---- index files
+def index_files(path: Path) -> list[Path]:
+    """The files of --index: the file itself, or all *.parquet below a folder."""
+    found = sorted(path.rglob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+    if not found:
+        raise PgtfastError(f"--index {path}: {'no *.parquet in it' if path.is_dir() else 'no such file'}")
+    return found
+
+
+def read_index(files: Sequence[Path], *, dataset: str) -> Iterator[tuple[People, np.ndarray]]:
+    """People of Parquet or CSV files, in order.
+
+    Columns: `image_path`; `bbox_xywh` (4 numbers) or `x`, `y`, `width`, `height`, pixels; where there are any `image_width`, `image_height`,
+    `annotation_id` (else the row's number), and, in Parquet, `keypoints` or `landmarks_2d` (COCO's 17, x, y, confidence). The parts of a run are such files.
+
+    Raises:
+        PgtfastError: a file cannot be read or lacks a column.
+    """
+    start = 0
+    for path in files:
+        for columns in _batches(path):
+            count = len(columns["image_path"])
+            if count:
+                yield _indexed(columns, dataset, start), np.arange(start, start + count)
+            start += count
+
+
+def _batches(path: Path) -> Iterator[dict[str, list]]:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    wanted = ("image_path", "bbox_xywh", *_BOX, "image_width", "image_height", "annotation_id", *_POINTS)
+    try:
+        if path.suffix == ".csv":
+            options = pa.csv.ConvertOptions(column_types={"image_path": pa.string()})
+            reader = pa.csv.open_csv(path, convert_options=options)
+            names = reader.schema.names
+            batches: Iterator[pa.RecordBatch] = (
+                batch.slice(at, CHUNK) for batch in reader for at in range(0, len(batch), CHUNK)
+            )
+        else:
+            file = pq.ParquetFile(path)
+            names = file.schema_arrow.names
+            batches = file.iter_batches(CHUNK, columns=[name for name in wanted if name in names])
+        if "image_path" not in names or not ("bbox_xywh" in names or set(_BOX) <= set(names)):
+            raise PgtfastError(
+                f"{path}: wanted columns image_path and bbox_xywh (or {', '.join(_BOX)}), got {', '.join(names)}"
+            )
+        for batch in batches:
+            yield {name: batch.column(name).to_pylist() for name in wanted if name in batch.schema.names}
+    except (pa.ArrowException, OSError) as error:
+        raise PgtfastError(f"{path}: cannot be read as an index ({str(error).splitlines()[0]})") from error
+
+
+def _indexed(columns: dict[str, list], dataset: str, start: int) -> People:
+    count = len(columns["image_path"])
+    people = empty_people(dataset, _SET, start + np.arange(count))
+    points = next((columns[name] for name in _POINTS if name in columns), [None] * count)
+    for row, path in enumerate(columns["image_path"]):
+        box = columns["bbox_xywh"][row] if "bbox_xywh" in columns else [columns[name][row] for name in _BOX]
+        size = [columns[name][row] if name in columns else None for name in ("image_width", "image_height")]
+        number = columns["annotation_id"][row] if "annotation_id" in columns else start + row
+        people.reason[row] = _fill(people, row, path, size, box, points[row], number, f"row {start + row}")
+    return people
+
+
+def _fill(
+    people: People, row: int, path: Any, size: list, box: Any, points: Any, number: Any, where: str
+) -> str | None:
+    """Put one person in their row; why they cannot be used, or None."""
+    if not isinstance(path, str) or not path:
+        return f"bad-image: {where}: image_path: wanted a name, got {path!r}"
+    people.image_path[row] = path
+    whole = integer(number)
+    if whole is None or not 0 <= whole < 2**63:
+        people.annotation_id[row] = -1 - people.annotation_id[row]
+        return f"no-id: {where}: annotation_id: wanted a whole number from 0 on, got {number!r}"
+    people.annotation_id[row] = whole
+    if all(isinstance(n, int) and 0 < n < 2**31 for n in size):
+        people.image_size[row] = size
+    if box is not None and any(value is not None for value in box):
+        held = numbers(list(box), 4)
+        if held is None or not (held[2] > 0 and held[3] > 0):
+            return f"bad-box: wanted 4 finite numbers x, y, width, height, the last two above 0, got {box!r}"
+        people.bbox[row] = held
+    if points is not None:
+        flat = [value for point in points for value in point] if points and isinstance(points[0], list) else points
+        return fill_points(people.keypoints[row], flat, skeletons.get(_SET).joints)
+    return None
+
+
+# ---- pictures that show one person each
+def list_pictures(images: Path | tuple[Path, ...]) -> list[str]:
+    """Names of all pictures of a folder and the folders in it, or of tars, sorted."""
+    names: list[str] = []
+    if isinstance(images, Path):
+        for folder, _, files in os.walk(images, onerror=_unreadable):
+            names += [os.path.relpath(os.path.join(folder, name), images) for name in files]
+    else:
+        names = [name for path in images for name, *_ in tar_members(path)]
+    return sorted({name for name in names if name.lower().endswith(PICTURES)})
+
+
+def _unreadable(error: OSError) -> None:
+    raise PgtfastError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+
+def read_whole(names: Sequence[str], *, dataset: str) -> Iterator[tuple[People, np.ndarray]]:
+    """One person a picture, whose box is the picture: infinite, until the picture is opened."""
+    for start in range(0, len(names), CHUNK):
+        some = names[start : start + CHUNK]
+        people = empty_people(dataset, _SET, start + np.arange(len(some)))
+        people.image_path[:] = some
+        people.bbox[:] = np.inf
+        yield people, start + np.arange(len(some))
+
+
+# ---- WebDataset
+def tar_members(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, first byte and bytes of each file in an uncompressed tar."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (member := tar.next()) is not None:
+                if member.isreg():
+                    yield member.name.removeprefix("./"), member.offset_data, member.size
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
+    except (OSError, tarfile.TarError) as error:
+        raise PgtfastError(f"{path}: cannot be read as an uncompressed tar ({error})") from error
+
+
+def read_samples(tars: Sequence[Path], *, dataset: str) -> Iterator[tuple[People, np.ndarray]]:
+    """People of WebDataset samples: pictures with a JSON file of the same key.
+
+    The JSON is one COCO annotation, a list of them, or an object with `annotations` and, where it has them, `width` and `height`. An annotation has a
+    `bbox`, `keypoints`, or both; without `id` it has its place in the sample as one.
+
+    Raises:
+        PgtfastError: a tar cannot be read, or no sample has a JSON file.
+    """
+    place, described, held = 0, 0, []
+    for path in tars:
+        for picture, content in _samples(path):
+            described += 1
+            held += [(picture, *entry) for entry in _described(content)]
+            while len(held) >= CHUNK:
+                yield _sampled(held[:CHUNK], dataset), place + np.arange(CHUNK)
+                held, place = held[CHUNK:], place + CHUNK
+    if not described:
+        raise PgtfastError(
+            f"{tars[0]}: no sample has a *.json beside its picture; give the people with --coco or --index, or --whole-images"
+        )
+    if held:
+        yield _sampled(held, dataset), place + np.arange(len(held))
+
+
+def _samples(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Picture and JSON of the samples that have both; the files of a sample follow each other."""
+    key, picture, content = None, None, None
+    with open(path, "rb") as file:
+        for name, offset, size in tar_members(path):
+            folder, _, base = name.rpartition("/")
+            stem, _, suffix = base.partition(".")
+            if (folder, stem) != key:
+                key, picture, content = (folder, stem), None, None
+            if f".{suffix.lower()}" in PICTURES:
+                picture = name
+            elif suffix.lower() == "json":
+                file.seek(offset)
+                content = file.read(size)
+            else:
+                continue
+            if picture is not None and content is not None:
+                yield picture, content
+                content = None
+
+
+def _described(content: bytes) -> list[tuple[Any, list, int]]:
+    """Annotation, size of the picture and place in the sample; a JSON that is none is one annotation that cannot be used."""
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        return [(None, [None, None], 0)]
+    size = [told.get(name) for name in ("width", "height")] if isinstance(told, dict) else [None, None]
+    entries = told.get("annotations", [told]) if isinstance(told, dict) else told
+    if not isinstance(entries, list):
+        return [(None, size, 0)]
+    return [(entry, size, number) for number, entry in enumerate(entries)]
+
+
+def _sampled(held: list[tuple[str, Any, list, int]], dataset: str) -> People:
+    people = empty_people(dataset, _SET, [number for *_, number in held])
+    for row, (picture, entry, size, number) in enumerate(held):
+        if not isinstance(entry, dict):
+            people.image_path[row] = picture
+            people.reason[row] = f"bad-annotation: the JSON of {picture} holds no annotation in place {number}"
+            continue
+        values = (size, entry.get("bbox"), entry.get("keypoints"), entry.get("id", number))
+        people.reason[row] = _fill(people, row, picture, *values, f"annotation {number} of {picture}")
+    return people
