@@ -5,24 +5,13 @@ from __future__ import annotations
 import argparse
 
 from .._options import count, number
+from ..engines import ENGINES
 
-ENGINES = ("torch",)
-NOT_YET = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 EXPORTS = ("neuralannot",)
 
 DESCRIPTION = """Finds a body for each annotated person of a dataset with a trained annotator: one crop a person, one pass of the network. It needs a
 box; keypoints, where there are any, only measure the result. RUN gets annotations/*.parquet (one row a person, skipped people with their reason),
 run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run."""
-
-
-def _engine(name: str) -> str:
-    if name in NOT_YET:
-        raise argparse.ArgumentTypeError(f"{name} is not yet built; there is {', '.join(ENGINES)}")
-    if name not in ENGINES:
-        raise argparse.ArgumentTypeError(
-            f"wanted {', '.join(ENGINES)} (not yet built: {', '.join(NOT_YET)}), got {name!r}"
-        )
-    return name
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -34,8 +23,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--checkpoint",
         required=True,
-        metavar="CKPT",
-        help="folder of a finished run of pgtfast.train, or one of its files",
+        metavar="CKPT|ENGINE",
+        help="folder of a finished run of pgtfast.train, or one of its files; for other engines than torch a file of pgtfast.export",
     )
     add("--coco", metavar="ANN.json", help="COCO person keypoints: images and annotations")
     add("--images", metavar="DIR", help="folder of the images of --coco")
@@ -44,7 +33,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="with --coco: first part of each person's key (default: name of ANN.json); with --root: kind of the dataset, such as mpii, lspet, pw3d")  # fmt: skip
     add("--split", default="train", help="with --root: which part of the dataset (default: train)")
     add("--out", required=True, metavar="RUN", help="folder of the run; made if absent, never overwritten")
-    add("--engine", type=_engine, default="torch", metavar="NAME", help="what runs the network: torch (default)")
+    add("--engine", choices=ENGINES, default="torch",
+        help="what runs the network (default: torch); the others need a file that pgtfast.export made for them")  # fmt: skip
     add("--body", metavar="PATH|free", help="body model file (default: the one the network was trained with)")
     add("--prior", metavar="PATH|free", help="VPoser folder or file (default: the one the network was trained with)")
     add(
