@@ -80,7 +80,7 @@ class Engine(ABC):
             raise PgtfastError(f"image: wanted (B, 3, {height}, {width}), got {tuple(image.shape)}")
         if image.dtype != torch.float32:
             raise PgtfastError(f"image: wanted float32, got {image.dtype}")
-        if image.device.type != self.device.type:
+        if (image.device.type, image.device.index or 0) != (self.device.type, self.device.index or 0):
             raise PgtfastError(f"image: wanted crops on {self.device}, where the engine is, got {image.device}")
         if not len(image):
             return Prediction(*(image.new_zeros((0, *shape)) for shape in output_shapes(self.config).values()))

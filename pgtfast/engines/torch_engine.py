@@ -70,7 +70,7 @@ class TorchEngine(Engine):
             return graph(image)
 
     def _forward(self, image: Tensor) -> Prediction:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=self._graphs is not None, allow_tf32=False):
             return self._network(image.contiguous(memory_format=self._layout))
 
 

@@ -118,8 +118,12 @@ def _check_values(where: str, values: list, wanted: dict[str, tuple[int, ...]]) 
 
 
 def _precision(model: ModelProto, grid: NodeProto, name: str) -> str:
-    """Of the weights of convolutions and matrix products; the sampling must read float32, which the features are cast to before the heads."""
+    """Of the weights of convolutions and matrix products; the sampling must read float32 in all of them."""
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    shapes = onnx.shape_inference.infer_shapes(model)
+    sampled = {v.name: v.type.tensor_type.elem_type for v in shapes.graph.value_info}
+    if {sampled.get(value) for value in grid.input} != {TensorProto.FLOAT}:
+        raise PgtfastError(f"{name}: wanted GridSample in float32")
     quantised = {types.get(n.input[2]) for n in model.graph.node if n.op_type == "QuantizeLinear" and len(n.input) > 2}
     if quantised:
         return "int8" if quantised <= {TensorProto.INT8, TensorProto.UINT8} else "fp8"
@@ -130,10 +134,6 @@ def _precision(model: ModelProto, grid: NodeProto, name: str) -> str:
     after = weights[len(weights) - weights[::-1].index(TensorProto.FLOAT16) :]
     if not halves or set(after) != {TensorProto.FLOAT} or len(after) < len(OUTPUTS):
         raise PgtfastError(f"{name}: wanted the backbone alone in float16, and the heads behind a cast in float32")
-    shapes = onnx.shape_inference.infer_shapes(model)
-    sampled = {v.name: v.type.tensor_type.elem_type for v in shapes.graph.value_info}
-    if {sampled.get(value) for value in grid.input} != {TensorProto.FLOAT}:
-        raise PgtfastError(f"{name}: wanted GridSample in float32")
     return "fp16"
 
 

@@ -70,6 +70,8 @@ class Compared:
     """Depths of the bodies in the crop's camera, tens of metres, millimetres."""
     crops_per_second: float | None = None
     """Median rate with `batch` crops at once."""
+    core_ms: float | None = None
+    """Processor time of all threads, milliseconds a crop: what a machine that does other work does not change much."""
     batch: int | None = None
     note: str = ""
 
@@ -121,13 +123,15 @@ class Judge:
         found = self._joints(engine, device)
         wanted = self._wanted
         batch = min(BATCH, len(self.crops.image))
+        rate, core_ms = self._speed(engine, device, batch)
         return Compared(
             what=what,
             decides=decides,
             joints_mm=Spread.of((found.relative - wanted.relative).norm(dim=-1) * 1000),
             pixels=Spread.of((found.pixels - wanted.pixels).norm(dim=-1)),
             depth_mm=Spread.of((found.depth - wanted.depth).abs() * 1000),
-            crops_per_second=self._rate(engine, device, batch),
+            crops_per_second=rate,
+            core_ms=core_ms,
             batch=batch,
             note=note,
         )
@@ -150,17 +154,19 @@ class Judge:
                 parts.append(Joints(joints - joints[:, :1], pixels, bodies.transl[:, 2]))
         return Joints(*map(torch.cat, zip(*parts, strict=True)))
 
-    def _rate(self, engine: Callable[[Tensor], Prediction], device: torch.device, batch: int) -> float:
+    def _speed(self, engine: Callable[[Tensor], Prediction], device: torch.device, batch: int) -> tuple[float, float]:
+        """Crops a second, and milliseconds of processor time a crop; medians over rounds behind a first call."""
         image = self.crops.image[:batch].to(device)
 
-        def once() -> float:
-            start = time.perf_counter()
+        def once() -> tuple[float, float]:
+            start, used = time.perf_counter(), time.process_time()
             engine(image).camera.cpu()
-            return time.perf_counter() - start
+            return time.perf_counter() - start, time.process_time() - used
 
-        first = once()
-        rounds = max(3, min(20, int(SECONDS / max(first, 1e-6))))
-        return batch / statistics.median(once() for _ in range(rounds))
+        first, _ = once()
+        rounds = [once() for _ in range(max(3, min(20, int(SECONDS / max(first, 1e-6)))))]
+        wall, used = (statistics.median(values) for values in zip(*rounds, strict=True))
+        return batch / wall, used / batch * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +205,7 @@ class Report:
         lines = [
             f"{self.file}: {self.engine} {self.precision} against torch fp32, {bound}",
             f"crops: {self.crops}{' (SYNTHETIC; --coco and --images take photographs)' if self.synthetic else ''}",
-            f"{'':{width}s}   joints, mm: p50      p99      max   pixels: p99      max   depth, mm: p99   crops/s",
+            f"{'':{width}s}   joints, mm: p50      p99      max   pixels: p99      max   depth, mm: p99   crops/s   core ms/crop",
         ]
         for c in self.compared:
             if c.joints_mm is None or c.pixels is None or c.depth_mm is None:
@@ -208,7 +214,7 @@ class Report:
             state = "" if not c.decides or self.bound is None else "  kept" if c.keeps(self.bound) else "  BROKEN"
             lines.append(
                 f"{c.what:{width}s}   {c.joints_mm.p50:15.5f}  {c.joints_mm.p99:7.5f}  {c.joints_mm.max:7.5f}   {c.pixels.p99:11.5f}  {c.pixels.max:7.5f}"
-                f"   {c.depth_mm.p99:14.3f}   {c.crops_per_second:7.1f}{state}{'  (' + c.note + ')' if c.note else ''}"
+                f"   {c.depth_mm.p99:14.3f}   {c.crops_per_second:7.1f}   {c.core_ms:12.2f}{state}{'  (' + c.note + ')' if c.note else ''}"
             )
         if not self.passed:
             lines.append("FAILED: the bound is broken; no engine file was written")

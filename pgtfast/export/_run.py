@@ -37,13 +37,11 @@ def run(options: argparse.Namespace) -> int:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = _device(options)
-    if options.engine != "onnxruntime":
-        check_options(FLAVOURS[options.engine], options.arch, _timing_cache(options))
+    builder = () if options.engine == "onnxruntime" else _builder(options)
     out = Path(options.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     reference = open_engine("torch", options.checkpoint)
     loaded = load_annotator(options.checkpoint)
-    request = _request(options, reference.origin.weights_sha256)
+    request = _request(options, reference.origin.weights_sha256, builder)
     if _finished(out, request):
         print(f"{out}: finished already; nothing is exported again")
         return 0
@@ -58,11 +56,12 @@ def run(options: argparse.Namespace) -> int:
         engine="onnxruntime", about=loaded.about, weights_sha256=reference.origin.weights_sha256, precision=precision, opset=opset,
         library="onnx", library_version=onnx.__version__, request=request, pgtfast_version=version("pgtfast"),
     )  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         made = Path(folder) / "graph.onnx"
         write_engine_file(made, model, file)
         compared = [judge.reference(), _compare_graph(judge, made, precision, options, device)]
-        if precision == "fp16":
+        if precision == "fp16" and options.onnx is None:
             compared.append(_compare_torch(judge, loaded))
         ran = True
         if options.engine != "onnxruntime":
@@ -97,10 +96,17 @@ def _device(options: argparse.Namespace) -> torch.device:
     return torch.device("cuda" if options.engine != "onnxruntime" and torch.cuda.is_available() else "cpu")
 
 
-def _request(options: argparse.Namespace, weights: str) -> str:
+def _builder(options: argparse.Namespace) -> tuple[str, ...]:
+    """Version of the TensorRT library, and the GPU that it builds for where it builds for none but this machine's."""
+    flavour = FLAVOURS[options.engine]
+    library = check_options(flavour, options.arch, _timing_cache(options))
+    return (library.__version__,) if flavour.ahead_of_time else (library.__version__, torch.cuda.get_device_name())
+
+
+def _request(options: argparse.Namespace, weights: str, builder: tuple[str, ...]) -> str:
     """Hash of what decides the engine file; what it is compared on does not."""
     graph = None if options.onnx is None else hashlib.sha256(Path(options.onnx).read_bytes()).hexdigest()
-    built = () if options.engine == "onnxruntime" else (options.batch, options.arch or DEFAULT_ARCHITECTURES)
+    built = (*builder, options.batch, options.arch or DEFAULT_ARCHITECTURES) if builder else ()
     asked = [weights, options.engine, _wanted_precision(options), options.opset, graph, built]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
 

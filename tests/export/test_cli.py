@@ -16,8 +16,10 @@ from pgtfast._cli import run as run_command
 from pgtfast.annotate.__main__ import main as annotate
 from pgtfast.engines import open_engine, read_engine_file
 from pgtfast.engines._open import file_sha256
+from pgtfast.engines.tensorrt_engine import FLAVOURS
 from pgtfast.export import _run as export_run
 from pgtfast.export.__main__ import main as export
+from pgtfast.export._tensorrt import build
 from pgtfast.formats import read_records
 from tests.engines.networks import CONFIG, crops, onnx_graphs, write_checkpoint
 
@@ -207,6 +209,7 @@ def test_a_quantised_graph_is_measured(checkpoint, on_photos, tmp_path, capsys):
     quantize_static(
         tmp_path / "g.onnx", tmp_path / "q.onnx", Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["Conv"],
+        extra_options={"ActivationSymmetric": True, "QuantizeBias": False},
     )  # fmt: skip
     given = ("--checkpoint", checkpoint, "--engine", "onnxruntime", "--onnx", tmp_path / "q.onnx", *on_photos)
     call("export", export, *given, "--out", tmp_path / "f.onnx")
@@ -217,6 +220,15 @@ def test_a_quantised_graph_is_measured(checkpoint, on_photos, tmp_path, capsys):
     assert "no bound" in capsys.readouterr().out
     call("export", export, *given, "--out", tmp_path / "h.onnx", "--bound", "0.05", check=1)
     assert not (tmp_path / "h.onnx").exists()
+    pytest.importorskip("tensorrt_rtx", reason="the extra `rtx` is not installed")
+    built = build(
+        (tmp_path / "q.onnx").read_bytes(),
+        FLAVOURS["tensorrt-rtx"],
+        CONFIG.input_size,
+        batch=(1, 2, 4),
+        architectures=("sm89",),
+    )
+    assert len(built.plan) > 1e6
 
 
 BAD = {
@@ -255,7 +267,7 @@ def test_bad_input_is_one_line_and_code_2(case, checkpoint, on_photos, tmp_path,
     told = capsys.readouterr().err.strip().splitlines()
     assert message in told[-1]
     assert len(told) == 1 or told[0].startswith("usage:")
-    assert not (tmp_path / "out" / "f").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_names_units_and_loads_nothing_big():

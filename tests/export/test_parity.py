@@ -37,6 +37,7 @@ def test_the_network_is_as_far_from_itself_as_nothing(judge):
     same = judge.reference()
     assert same.joints_mm.max == same.pixels.max == same.depth_mm.max == 0
     assert same.crops_per_second > 0
+    assert same.core_ms > 0
     assert same.batch == 32
     assert same.keeps(0.0)
 
@@ -102,7 +103,9 @@ def report(*compared: Compared, ran: bool = True) -> Report:
 
 def measured(p99: float, **more) -> Compared:
     spread = Spread(p99 / 2, p99 / 2, p99, p99)
-    return Compared(what="x", joints_mm=spread, pixels=spread, depth_mm=spread, crops_per_second=1.0, batch=4, **more)
+    return Compared(
+        what="x", joints_mm=spread, pixels=spread, depth_mm=spread, crops_per_second=1.0, core_ms=1.0, batch=4, **more
+    )
 
 
 def test_what_was_not_run_is_said_to_be_not_run():
