@@ -17,3 +17,9 @@ def photos(tmp_path_factory) -> tuple[Path, Path]:
     make_world(folder, WorldConfig(images=4, sets=("wild",), width=128, height=128), workers=0, progress=False)
     (annotations,) = (folder / "wild" / "annotations").glob("*.json")
     return annotations, folder / "wild" / "train2017"
+
+
+@pytest.fixture(autouse=True)
+def short_timing(monkeypatch):
+    """Rates are told, not tested: three rounds do."""
+    monkeypatch.setattr("pgtfast.export._parity.SECONDS", 0.01)
