@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..body import BodyModel, LandmarkPlan, load_body
-from ..formats.bulk import file_sha256
-from ..networks import Bodies, NetworkConfig, Prediction, place
-from ..networks.files import ANNOTATOR, AnnotatorFile, load_annotator, network_file
+from ..engines import Engine, open_engine
+from ..networks import Bodies, NetworkConfig, place
+from ..networks.files import AnnotatorFile
 from ..priors import VPoser, load_vposer
-
-
-class Engine(Protocol):
-    """What runs the network's layers; the geometry behind them is not its part."""
-
-    name: str
-
-    def __call__(self, image: Tensor) -> Prediction:
-        """Crops (B, 3, H, W), normalised as `NetworkConfig.normalize` says, on the engine's device."""
-
-
-class TorchEngine:
-    """The network as PyTorch runs it."""
-
-    name = "torch"
-
-    def __init__(self, network: torch.nn.Module, device: torch.device) -> None:
-        self.network = network.to(device).eval()
-
-    def __call__(self, image: Tensor) -> Prediction:
-        with torch.inference_mode():
-            return self.network(image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +23,7 @@ class LoadedNetwork:
     config: NetworkConfig
     about: AnnotatorFile
     sha256: str
-    """Of the network's file."""
+    """Of the network's checkpoint; an engine names the one that it was exported from."""
     body: BodyModel
     prior: VPoser | None
     """Of the network's latents; None for a network that gives rotations."""
@@ -64,33 +41,40 @@ class LoadedNetwork:
 
 
 def open_network(
-    checkpoint: str, engine: str, device: torch.device, *, body: str | None = None, prior: str | None = None
+    checkpoint: str,
+    engine: str,
+    device: torch.device,
+    *,
+    body: str | None = None,
+    prior: str | None = None,
+    precision: str = "fp32",
 ) -> LoadedNetwork:
     """Read a network's file, its body and its prior.
 
     Args:
-        checkpoint: its file, or the folder of its run.
-        engine: "torch".
+        checkpoint: "torch": its file, or the folder of its run; else an engine file of ``python -m pgtfast.export``.
+        engine: one of `pgtfast.engines.ENGINES`.
         device: where it shall run.
         body: name or path; None for the one that it was trained with.
         prior: likewise.
+        precision: of "torch", "fp32" or "fp16"; an engine file has its own.
 
     Raises:
-        PgtfastError: a file cannot be read, or body or prior are not those that the network was trained with.
+        PgtfastError: a file cannot be read, does not fit engine, library or GPU, or body or prior are not those that the network was trained with.
     """
-    loaded = load_annotator(checkpoint)
-    body_model = load_body(body or loaded.body)
-    loaded.about.check_body(body_model)
-    named = prior or loaded.prior
+    opened = open_engine(engine, checkpoint, device, precision=precision)
+    about = opened.origin.about
+    body_model = load_body(body or about.body)
+    about.check_body(body_model)
+    named = prior or about.prior
     held = None if named is None else load_vposer(named)
     if held is not None:
-        loaded.about.check_prior(held)
-    make = {"torch": TorchEngine}[engine]
+        about.check_prior(held)
     return LoadedNetwork(
-        engine=make(loaded.network, device),
-        config=loaded.config,
-        about=loaded.about,
-        sha256=file_sha256(network_file(checkpoint, ANNOTATOR)),
+        engine=opened,
+        config=about.config,
+        about=about,
+        sha256=opened.origin.weights_sha256,
         body=body_model.to(device=device),
         prior=None if held is None else held.to(device),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from .._options import count, number
+from ..engines import ENGINES
 
-ENGINES = ("torch",)
-NOT_YET = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 EXPORTS = ("neuralannot",)
 
 WORKERS = ("processes", "ray")
@@ -16,16 +15,6 @@ DESCRIPTION = """Finds a body for each annotated person of a dataset with a trai
 box; keypoints, where there are any, measure the result, and refine it with --refine. RUN gets annotations/*.parquet (one row a person, skipped people with
 their reason), run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run, however it ended; Ctrl-C and
 SIGTERM end it after the shards in work, a second one at once."""
-
-
-def _engine(name: str) -> str:
-    if name in NOT_YET:
-        raise argparse.ArgumentTypeError(f"{name} is not yet built; there is {', '.join(ENGINES)}")
-    if name not in ENGINES:
-        raise argparse.ArgumentTypeError(
-            f"wanted {', '.join(ENGINES)} (not yet built: {', '.join(NOT_YET)}), got {name!r}"
-        )
-    return name
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -37,8 +26,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--checkpoint",
         required=True,
-        metavar="CKPT",
-        help="folder of a finished run of pgtfast.train, or one of its files",
+        metavar="CKPT|ENGINE",
+        help="folder of a finished run of pgtfast.train, or one of its files; for other engines than torch a file of pgtfast.export",
     )
     add("--coco", metavar="ANN.json", help="COCO person keypoints, of any size: images and annotations")
     add("--index", metavar="FILE|DIR",
@@ -52,7 +41,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="first part of each person's key (default: name of the file, or of the folder); with --root: kind of the dataset, such as mpii, lspet, pw3d")  # fmt: skip
     add("--split", default="train", help="with --root: which part of the dataset (default: train)")
     add("--out", required=True, metavar="RUN", help="folder of the run; made if absent, never overwritten")
-    add("--engine", type=_engine, default="torch", metavar="NAME", help="what runs the network: torch (default)")
+    add("--engine", choices=ENGINES, default="torch",
+        help="what runs the network (default: torch); the others need a file that pgtfast.export made for them")  # fmt: skip
     add("--body", metavar="PATH|free", help="body model file (default: the one the network was trained with)")
     add("--prior", metavar="PATH|free", help="VPoser folder or file (default: the one the network was trained with)")
     add(

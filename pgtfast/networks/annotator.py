@@ -93,8 +93,8 @@ class PositionNet(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, P, 3) cells."""
         height, width = features.shape[-2:]
-        heat = self.conv(features).reshape(len(features), self.joints, -1).softmax(-1)
-        heat = heat.view(len(features), self.joints, self.depth_bins, height, width)
+        heat = self.conv(features).reshape(features.shape[0], self.joints, -1).softmax(-1)
+        heat = heat.view(features.shape[0], self.joints, self.depth_bins, height, width)
         parts = []
         for count, others in ((width, (2, 3)), (height, (2, 4)), (self.depth_bins, (3, 4))):
             cells = torch.arange(count, device=heat.device, dtype=heat.dtype) + self.offset

@@ -250,8 +250,8 @@ def write(path: Path, content: bytes) -> Path:
 BAD = {
     "no network": (["--checkpoint", "{d}/none.ckpt"], "none.ckpt: no such file"),
     "not a network": (["--checkpoint", "{d}/pickle.ckpt"], "pickle.ckpt: not a readable file of a network"),
-    "engine to come": (["--engine", "tensorrt"], "tensorrt is not yet built; there is torch"),
-    "no engine": (["--engine", "steam"], "wanted torch (not yet built: onnxruntime"),
+    "no engine": (["--engine", "steam"], "invalid choice: 'steam'"),
+    "engine of a checkpoint": (["--engine", "onnxruntime"], "a checkpoint, no engine file; use --engine torch, or export it first"),
     "no coco": (["--coco", "{d}/none.json"], "none.json: no such file"),
     "no images": (["--images", "{d}/none"], "--images"),
     "other images": (["--images", "{d}"], "none of"),
