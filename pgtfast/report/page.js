@@ -11,7 +11,7 @@
   let sorted = ranges.includes("quality") ? { by: "quality", up: false } : { by: "id", up: true };
   let shown = [], picked = -1, dots = [];
 
-  const short = (v) => (v === null || v === undefined ? "–" : Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? v.toFixed(1) : v.toFixed(2));
+  const short = (v) => (v === null || v === undefined ? "–" : Number.isInteger(v) ? String(v) : Math.abs(v) >= 100 ? v.toFixed(0) : Math.abs(v) >= 10 ? v.toFixed(1) : v.toFixed(2));
   const escape = (text) => { const node = document.createElement("span"); node.textContent = text; return node.innerHTML; };
 
   // ---- controls
