@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .. import skeletons
-from .render import PALETTE, render_meshes
+from .render import PALETTE, MeshRenderer, render_meshes
 
 _SIDE_GREY = 244
 _KEYPOINT = (255, 235, 59)
@@ -43,7 +43,7 @@ def render_overlay(
         (H', W', 3) uint8 RGB.
     """
     height, width = photo.shape[:2]
-    placed, (fx, fy), (cx, cy) = _one_camera(np.asarray(vertices, np.float64), np.array(focal), np.array(center))
+    placed, (fx, fy), (cx, cy) = one_camera(np.asarray(vertices, np.float64), np.array(focal), np.array(center))
     people = render_meshes(placed, faces, focal=(fx, fy), center=(cx, cy), size=(width, height))
     blended = _over(people, photo, opacity)
     side = side_view(vertices, faces, size=(max(width // 2, 200), height))
@@ -54,7 +54,7 @@ def render_overlay(
     return _captioned(np.concatenate((left, blended, side), 1), captions)
 
 
-def _one_camera(vertices: np.ndarray, focal: np.ndarray, center: np.ndarray):
+def one_camera(vertices: np.ndarray, focal: np.ndarray, center: np.ndarray):
     """Bodies that cameras of their own see (P, 2), moved so that the first one's camera sees each at the same pixels; who looks smaller is farther."""
     if focal.ndim == 1 or not len(focal):
         return vertices, focal.ravel()[:2], center.ravel()[:2]
@@ -63,7 +63,14 @@ def _one_camera(vertices: np.ndarray, focal: np.ndarray, center: np.ndarray):
     return np.concatenate(((pixels - center[0]) / focal[0] * depth, depth), -1), focal[0], center[0]
 
 
-def side_view(vertices: np.ndarray, faces: np.ndarray, *, size: tuple[int, int]) -> np.ndarray:
+def side_view(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    *,
+    size: tuple[int, int],
+    colors: Sequence[tuple[int, int, int]] = PALETTE,
+    renderer: MeshRenderer | None = None,
+) -> np.ndarray:
     """The bodies seen from their right in the picture: the camera's forward axis points to the left.
 
     Bodies far apart in depth would be specks: each is drawn at its own height and moved in depth, side by side, in order of depth.
@@ -72,6 +79,8 @@ def side_view(vertices: np.ndarray, faces: np.ndarray, *, size: tuple[int, int])
         vertices: (P, V, 3) metres, camera frame.
         faces: (F, 3).
         size: width and height in pixels.
+        colors: RGB, 0 to 255, one a person, used in turn.
+        renderer: of this size, to draw with; None makes one for this picture.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -92,15 +101,12 @@ def side_view(vertices: np.ndarray, faces: np.ndarray, *, size: tuple[int, int])
     distance = 40.0
     turned[..., 2] += distance
     scale = 0.92 * min(width / right[-1], height / extent[:, 1].max())
-    colors = [PALETTE[p % len(PALETTE)] for p in order]
-    rendered = render_meshes(
-        turned,
-        faces,
-        focal=(scale * distance,) * 2,
-        center=((width - 1) / 2, (height - 1) / 2),
-        size=size,
-        colors=colors,
-    )
+    focal, center = (scale * distance,) * 2, ((width - 1) / 2, (height - 1) / 2)
+    shades = [colors[p % len(colors)] for p in order]
+    if renderer is None:
+        rendered = render_meshes(turned, faces, focal=focal, center=center, size=size, colors=shades)
+    else:
+        rendered = renderer.render(turned, faces, focal=focal, center=center, colors=shades)
     return _over(rendered, paper, 1.0)
 
 

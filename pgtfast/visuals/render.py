@@ -47,29 +47,75 @@ def render_meshes(
     Returns:
         (height, width, 4) uint8 RGBA, not premultiplied; alpha 0 where no mesh is seen.
     """
-    vertices = np.asarray(vertices, dtype=np.float64)
-    width, height = size
     if not len(vertices):
-        return np.zeros((height, width, 4), np.uint8)
-    # without a display VTK tries X first, says so, and renders through EGL or Mesa
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
-    plotter = pyvista.Plotter(off_screen=True, window_size=[width * supersample, height * supersample], lighting="none")
-    try:
-        for person, points in enumerate(vertices):
-            mesh = pyvista.PolyData.from_regular_faces(points, np.asarray(faces, dtype=int))
-            color = np.array(colors[person % len(colors)]) / 255
-            plotter.add_mesh(mesh, color=color, smooth_shading=True, ambient=0.25, diffuse=0.75, specular=0.05)
+        return np.zeros((size[1], size[0], 4), np.uint8)
+    with MeshRenderer(size, supersample) as renderer:
+        return renderer.render(vertices, faces, focal=focal, center=center, colors=colors)
+
+
+class MeshRenderer:
+    """What :func:`render_meshes` draws with, kept from picture to picture: a new one takes many times as long as the drawing.
+
+    Args:
+        size: width and height of the pictures in pixels.
+        supersample: pictures are rendered this many times larger and averaged.
+    """
+
+    def __init__(self, size: tuple[int, int], supersample: int = 2) -> None:
+        self.size = size
+        self.supersample = supersample
+        # without a display VTK tries X first, says so, and renders through EGL or Mesa
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
+        window = [n * supersample for n in size]
+        self._plotter = pyvista.Plotter(off_screen=True, window_size=window, lighting="none")
         for position, strength in (((-0.5, -1.0, -1.0), 0.75), ((1.0, -0.6, -0.6), 0.35), ((0.0, 0.3, -1.0), 0.25)):
-            plotter.add_light(
+            self._plotter.add_light(
                 pyvista.Light(position=position, focal_point=(0, 0, 0), light_type="scene light", intensity=strength)
             )
-        far = max(float(vertices[..., 2].max()) * 1.1, 1.0)
-        _set_camera(plotter.camera, focal, center, size, far)
-        picture = plotter.screenshot(return_img=True, transparent_background=True)
-    finally:
-        plotter.close()
+
+    def render(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        *,
+        focal: Sequence[float],
+        center: Sequence[float],
+        colors: Sequence[tuple[int, int, int]] = PALETTE,
+    ) -> np.ndarray:
+        """Arguments and result as of :func:`render_meshes`."""
+        vertices = np.asarray(vertices, dtype=np.float64)
+        width, height = self.size
+        if not len(vertices):
+            return np.zeros((height, width, 4), np.uint8)
+        actors = []
+        try:
+            for person, points in enumerate(vertices):
+                mesh = pyvista.PolyData.from_regular_faces(points, np.asarray(faces, dtype=int))
+                color = np.array(colors[person % len(colors)]) / 255
+                actors.append(
+                    self._plotter.add_mesh(
+                        mesh, color=color, smooth_shading=True, ambient=0.25, diffuse=0.75, specular=0.05, render=False
+                    )
+                )
+            far = max(float(vertices[..., 2].max()) * 1.1, 1.0)
+            _set_camera(self._plotter.camera, focal, center, self.size, far)
+            self._plotter.render()  # from the second picture on; the first one's screenshot renders by itself
+            picture = self._plotter.screenshot(return_img=True, transparent_background=True)
+        finally:
+            for actor in actors:
+                self._plotter.remove_actor(actor, render=False)
+        return _shrink(np.asarray(picture), self.supersample)
+
+    def close(self) -> None:
+        """Free the window."""
+        self._plotter.close()
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_INFO)
-    return _shrink(np.asarray(picture), supersample)
+
+    def __enter__(self) -> MeshRenderer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def _set_camera(camera, focal: Sequence[float], center: Sequence[float], size: tuple[int, int], far: float) -> None:
