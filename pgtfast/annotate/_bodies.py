@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import ops, reference, skeletons
 from ..body import LandmarkPlan
@@ -17,6 +18,11 @@ from ..metrics import mpjpe_mm
 from ..networks import Bodies
 from ..priors import limit_violation, prior_energy
 from ._network import LoadedNetwork
+
+JITTER_SHIFT = 0.08
+"""How far copies of a crop are moved, share of its half side."""
+JITTER_SCALE = (0.93, 1.07)
+"""How much of the crop the copies show, in turns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,9 @@ def full_camera(bodies: Bodies, batch: Batch) -> Camera:
     return Camera(focal / zoom, (center - batch.matrix[:, :, 2]) / zoom, batch.size)
 
 
-def annotate_batch(batch: Batch, network: LoadedNetwork, measured: Measured, *, flip_test: bool = False) -> Solved:
+def annotate_batch(
+    batch: Batch, network: LoadedNetwork, measured: Measured, *, flip_test: bool = False, jitter: int = 0
+) -> Solved:
     """Bodies of B people.
 
     Args:
@@ -62,6 +70,7 @@ def annotate_batch(batch: Batch, network: LoadedNetwork, measured: Measured, *, 
         network: what annotates.
         measured: the landmarks to project.
         flip_test: whether to annotate the mirrored crops too, for a second opinion.
+        jitter: how many moved and scaled copies of each crop to annotate too.
     """
     with torch.inference_mode():
         bodies = network(batch.image)
@@ -76,6 +85,7 @@ def annotate_batch(batch: Batch, network: LoadedNetwork, measured: Measured, *, 
         if network.prior is not None:
             energy = prior_energy(network.prior.encode(rotvec[:, 1:22]).mean if latent is None else latent)
         flipped = _flip_disagreement(batch, bodies, network) if flip_test else None
+        spread = _jitter_spread(batch, bodies, network, jitter) if jitter else None
         values = (rotvec, betas, bodies.transl, camera.focal, camera.center, points)
         valid = torch.stack([torch.isfinite(v).flatten(1).all(1) for v in values]).all(0)
         return Solved(
@@ -91,6 +101,7 @@ def annotate_batch(batch: Batch, network: LoadedNetwork, measured: Measured, *, 
             limit_violation=_host(limit_violation(rotvec[:, 1:]).sum(-1)),
             valid=_host(valid),
             flip_disagreement_mm=None if flipped is None else _host(flipped),
+            jitter_mm=None if spread is None else _host(spread),
         )
 
 
@@ -99,12 +110,29 @@ def _flip_disagreement(batch: Batch, bodies: Bodies, network: LoadedNetwork) -> 
     mirrored = network(batch.image.flip(-1))
     order = skeletons.get("smpl24").flip_permutation
     back, _ = flip_body(mirrored.rotations, mirrored.transl, order)
-    zero = torch.zeros_like(bodies.transl)
-    joints = [
-        ops.landmarks(rotations, betas[:, : network.body.num_betas], zero, network.joints.terms)
-        for rotations, betas in ((bodies.rotations, bodies.betas), (back, mirrored.betas))
-    ]
-    return mpjpe_mm(joints[0], joints[1], root=0)
+    return mpjpe_mm(_joints(bodies.rotations, bodies.betas, network), _joints(back, mirrored.betas, network), root=0)
+
+
+def _jitter_spread(batch: Batch, bodies: Bodies, network: LoadedNetwork, copies: int) -> Tensor:
+    """(B,) mean millimetres, over the copies, between the joints of a person and those found in a moved and scaled crop, pelvis on pelvis."""
+    joints = _joints(bodies.rotations, bodies.betas, network)
+    away = []
+    for copy in range(copies):
+        angle = 2 * torch.pi * copy / copies
+        scale = JITTER_SCALE[copy % len(JITTER_SCALE)]
+        moved = torch.tensor([[scale, 0, JITTER_SHIFT * math.cos(angle)], [0, scale, JITTER_SHIFT * math.sin(angle)]])
+        grid = nn.functional.affine_grid(
+            moved.to(batch.image).expand(len(batch), 2, 3), list(batch.image.shape), align_corners=False
+        )
+        image = nn.functional.grid_sample(batch.image, grid, padding_mode="border", align_corners=False)
+        there = network(image)
+        away.append(mpjpe_mm(joints, _joints(there.rotations, there.betas, network), root=0))
+    return torch.stack(away).mean(0)
+
+
+def _joints(rotations: Tensor, betas: Tensor, network: LoadedNetwork) -> Tensor:
+    """(B, 24, 3) metres: joints of bodies that stand at their origin."""
+    return ops.landmarks(rotations, betas[:, : network.body.num_betas], None, network.joints.terms)
 
 
 def _host(values: Tensor) -> np.ndarray:

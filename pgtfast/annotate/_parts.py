@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data import People
 from ..formats import Store, record_table
+from ..formats.quality import Quality
 from ..formats.rows import Solved, rows
 from ._network import LoadedNetwork
 
@@ -24,10 +25,13 @@ class PartWriter:
         left: (n,) rows that the store lacks.
         network: that made the bodies.
         method: its name.
+        quality: what judges them.
     """
 
-    def __init__(self, store: Store, people: People, left: np.ndarray, network: LoadedNetwork, method: str) -> None:
-        self.store, self.people, self.network, self.method = store, people, network, method
+    def __init__(
+        self, store: Store, people: People, left: np.ndarray, network: LoadedNetwork, method: str, quality: Quality
+    ) -> None:
+        self.store, self.people, self.network, self.method, self.quality = store, people, network, method, quality
         self.open = np.zeros(len(people), bool)
         self.open[left] = True
         self.reason = people.reason.copy()
@@ -69,6 +73,7 @@ class PartWriter:
             columns = rows(
                 some, np.searchsorted(part, annotated), self._joined(), keypoints=some.keypoints, body_model=body.kind, gender=body.gender,
                 prior=None if prior is None else prior.version, method=self.method, weights_sha256=self.network.sha256,
+                quality=self.quality,
             )  # fmt: skip
             self.store.write_part(record_table(columns))
             self.open[part] = False

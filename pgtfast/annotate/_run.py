@@ -16,6 +16,7 @@ from ..data.columns import usable_rows
 from ..data.loader import LoaderConfig, OrderedLoader
 from ..formats import Store
 from ..formats.bulk import export_neuralannot, finish_run, left_over
+from ..formats.quality import Quality, load_quality
 from ._bodies import Measured, annotate_batch
 from ._network import LoadedNetwork, open_network
 from ._parts import PartWriter
@@ -33,9 +34,10 @@ def run(options: argparse.Namespace) -> None:
     if options.overlays and not isinstance(image_set.images, Path):
         raise PgtfastError("--overlays: the images of this set are in tars; unpack them to draw on them")
     network = open_network(options.checkpoint, options.engine, device, body=options.body, prior=options.prior)
+    quality = load_quality(options.quality)
     loader = _open_loader(options, image_set, network, device)
     people = image_set.people
-    with Store(options.out, _config(options, image_set, digest, network)) as store:
+    with Store(options.out, _config(options, image_set, digest, network, quality)) as store:
         left = left_over(people, store)
         if store.finished and not left.any():
             print(f"{options.out}: finished already, {len(people)} people; nothing is annotated again")
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
             if not left.all():
                 print(f"{options.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
             started = time.perf_counter()
-            parts = PartWriter(store, people, np.flatnonzero(left), network, METHOD)
+            parts = PartWriter(store, people, np.flatnonzero(left), network, METHOD, quality)
             done = _annotate(options, loader, network, parts)
             finish_run(
                 store, read=len(people), done=done, seconds=time.perf_counter() - started, device=str(device),
@@ -86,7 +88,9 @@ def _annotate(
         for batch in loader:
             person = batch.person.cpu().numpy()
             batch = batch.to(network.body.device)
-            parts.add(person, annotate_batch(batch, network, measured, flip_test=options.flip_test))
+            parts.add(
+                person, annotate_batch(batch, network, measured, flip_test=options.flip_test, jitter=options.jitter)
+            )
             done += len(person)
             bar.update(len(person))
             if parts.waiting >= options.part_size:
@@ -95,7 +99,9 @@ def _annotate(
     return done
 
 
-def _config(options: argparse.Namespace, image_set: ImageSet, digest: str, network: LoadedNetwork) -> dict:
+def _config(
+    options: argparse.Namespace, image_set: ImageSet, digest: str, network: LoadedNetwork, quality: Quality
+) -> dict:
     """All that decides the result; device, threads, batch and part size, pictures and exports do not."""
     body, prior = network.body, network.prior
     return {
@@ -107,6 +113,8 @@ def _config(options: argparse.Namespace, image_set: ImageSet, digest: str, netwo
         "body": {"kind": body.kind, "gender": body.gender, "sha256": body.source.sha256},
         "prior": None if prior is None else {"version": prior.version, "sha256": prior.source.sha256},
         "flip_test": options.flip_test,
+        "jitter": options.jitter,
+        "quality": quality.sha256,
         "exif": options.exif,
         "limit": options.limit,
     }
