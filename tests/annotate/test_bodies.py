@@ -100,3 +100,14 @@ def test_keypoints_of_a_set_that_the_body_lacks_are_matched_by_name(network):
     missing = np.isnan(solved.projected).any((0, 2))
     assert solved.projected.shape[1] == 16
     assert missing.sum() == 16 - len(measured.rows)
+
+
+def test_jitter_is_what_the_network_changes_its_mind_by_when_the_crop_moves(network):
+    held = batch()
+    measured = Measured.of("coco17", network)
+    assert annotate_batch(held, network, measured).jitter_mm is None
+    found = annotate_batch(held, network, measured, jitter=3).jitter_mm
+    assert (found > 0).all()
+    # all places of an even picture look alike
+    held.image[:] = 0.5
+    np.testing.assert_allclose(annotate_batch(held, network, measured, jitter=3).jitter_mm, 0, atol=1e-3)
