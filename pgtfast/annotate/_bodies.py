@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import ops, skeletons
 from ..body import LandmarkPlan
@@ -19,6 +20,11 @@ from ..networks import Bodies
 from ..priors import limit_violation, prior_energy
 from ._network import LoadedNetwork
 from ._refine import refine
+
+JITTER_SHIFT = 0.08
+"""How far copies of a crop are moved, share of its half side."""
+JITTER_SCALE = (0.93, 1.07)
+"""How much of the crop the copies show, in turns."""
 
 
 class CropsLike(Protocol):
@@ -112,6 +118,7 @@ def find_bodies(
     measured: Measured,
     *,
     flip_test: bool = False,
+    jitter: int = 0,
     keypoints: Tensor | None = None,
     steps: int = 0,
 ) -> Found:
@@ -122,12 +129,14 @@ def find_bodies(
         network: what annotates.
         measured: the landmarks to project.
         flip_test: whether to annotate the mirrored crops too, for a second opinion.
+        jitter: how many moved and scaled copies of each crop to annotate too.
         keypoints: (B, K, 3) pixels of the whole image and confidence, to refine the bodies by.
         steps: of the refinement.
     """
     with torch.inference_mode():
         bodies = network(batch.image)
         flipped = _flip_disagreement(batch, bodies, network) if flip_test else None
+        spread = _jitter_spread(batch, bodies, network, jitter) if jitter else None
         camera = full_camera(bodies, batch)
     if steps and keypoints is not None:
         bodies = refine(bodies, camera, keypoints[:, measured.source], network, measured.plan, measured.rows, steps)
@@ -153,6 +162,7 @@ def find_bodies(
                 "limit_violation": limit_violation(rotvec[:, 1:]).sum(-1),
                 "valid": torch.stack([torch.isfinite(v).flatten(1).all(1) for v in values]).all(0),
                 "flip_disagreement_mm": flipped,
+                "jitter_mm": spread,
             },
             measured,
         )
@@ -163,9 +173,27 @@ def _flip_disagreement(batch: CropsLike, bodies: Bodies, network: LoadedNetwork)
     mirrored = network(batch.image.flip(-1))
     order = skeletons.get("smpl24").flip_permutation
     back, _ = flip_body(mirrored.rotations, mirrored.transl, order)
-    zero = torch.zeros_like(bodies.transl)
-    joints = [
-        ops.landmarks(rotations, betas[:, : network.body.num_betas], zero, network.joints.terms)
-        for rotations, betas in ((bodies.rotations, bodies.betas), (back, mirrored.betas))
-    ]
-    return mpjpe_mm(joints[0], joints[1], root=0)
+    return mpjpe_mm(_joints(bodies.rotations, bodies.betas, network), _joints(back, mirrored.betas, network), root=0)
+
+
+def _jitter_spread(batch: CropsLike, bodies: Bodies, network: LoadedNetwork, copies: int) -> Tensor:
+    """(B,) mean millimetres, over the copies, between the joints of a person and those found in a moved and scaled crop, pelvis on pelvis."""
+    joints = _joints(bodies.rotations, bodies.betas, network)
+    image = batch.image
+    away = []
+    for copy in range(copies):
+        angle = 2 * torch.pi * copy / copies
+        scale = JITTER_SCALE[copy % len(JITTER_SCALE)]
+        moved = torch.tensor([[scale, 0, JITTER_SHIFT * math.cos(angle)], [0, scale, JITTER_SHIFT * math.sin(angle)]])
+        grid = nn.functional.affine_grid(
+            moved.to(image).expand(len(image), 2, 3), list(image.shape), align_corners=False
+        )
+        there = network(nn.functional.grid_sample(image, grid, padding_mode="border", align_corners=False))
+        away.append(mpjpe_mm(joints, _joints(there.rotations, there.betas, network), root=0))
+    return torch.stack(away).mean(0)
+
+
+def _joints(rotations: Tensor, betas: Tensor, network: LoadedNetwork) -> Tensor:
+    """(B, 24, 3) metres: joints of bodies that stand at their origin."""
+    origin = rotations.new_zeros(len(rotations), 3)
+    return ops.landmarks(rotations, betas[:, : network.body.num_betas], origin, network.joints.terms)

@@ -58,6 +58,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="steps of fitting from the network's body to the keypoints, held to that body (default: 0)")  # fmt: skip
     add("--flip-test", action="store_true",
         help="also annotate the mirrored crop and note how far the joints of the two lie apart, millimetres; twice the time")  # fmt: skip
+    add("--jitter", type=count(0, "crops"), default=0, metavar="N",
+        help="also annotate N moved and scaled copies of each crop and note how far the joints lie apart, millimetres (default: 0)")  # fmt: skip
+    add(
+        "--quality",
+        metavar="FILE",
+        help="calibration of the quality, of pgtfast.evaluate --calibrate (default: the one in the package)",
+    )
     add("--exif", action="store_true", help="turn photos as their EXIF orientation says (COCO's annotations do not)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add("--processes", type=count(1, "processes"), default=1, metavar="N",

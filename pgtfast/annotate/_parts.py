@@ -13,6 +13,7 @@ import numpy as np
 from ..data import People
 from ..data.bulk import Finished, PersonCrops, Shard
 from ..formats import record_table
+from ..formats.quality import Quality
 from ..formats.rows import Solved, rows
 from ..formats.store import PartNote, write_part
 from ._bodies import Found
@@ -30,6 +31,8 @@ class Origin(NamedTuple):
     prior: str | None
     method: str
     weights_sha256: str
+    quality: Quality
+    """What judges them."""
 
 
 class Written(NamedTuple):

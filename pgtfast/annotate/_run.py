@@ -13,6 +13,7 @@ from .._errors import PgtfastError
 from .._options import chosen_device, needing
 from ..formats import Store
 from ..formats.bulk import export_neuralannot, finish_run
+from ..formats.quality import load_quality
 from ..formats.store import part_name
 from ._inputs import Input, open_input
 from ._network import LoadedNetwork
@@ -63,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _job(options: argparse.Namespace, source: Input) -> Job:
     same = (
-        "checkpoint", "engine", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "refine",
-        "follow_links",
+        "checkpoint", "engine", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "jitter",
+        "quality", "refine", "follow_links",
     )  # fmt: skip
     return Job(out=Path(options.out), images=source.images, **{name: getattr(options, name) for name in same})
 
@@ -171,6 +172,8 @@ def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) 
         "body": {"kind": body.kind, "gender": body.gender, "sha256": body.source.sha256},
         "prior": None if prior is None else {"version": prior.version, "sha256": prior.source.sha256},
         "flip_test": options.flip_test,
+        "jitter": options.jitter,
+        "quality": load_quality(options.quality).sha256,
         "refine": options.refine,
         "exif": options.exif,
         "follow_links": options.follow_links,

@@ -12,6 +12,7 @@ from .._options import chosen_device
 from ..data import People
 from ..data.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
 from ..data.bulk_pictures import FolderPictures, Pictures, TarPictures
+from ..formats.quality import load_quality
 from ._bodies import Measured, find_bodies
 from ._network import LoadedNetwork, open_network
 from ._parts import Origin, PartWriter, Written
@@ -37,6 +38,9 @@ class Job:
     loader_threads: int
     exif: bool
     flip_test: bool
+    jitter: int
+    quality: str | None
+    """File of its calibration; None for that of the package."""
     refine: int
     follow_links: bool
 
@@ -83,7 +87,9 @@ class Annotating:
         )  # fmt: skip
         body, prior = self.network.body, self.network.prior
         version = None if prior is None else prior.version
-        self.origin = Origin(body.kind, body.gender, version, job.method, self.network.sha256)
+        self.origin = Origin(
+            body.kind, body.gender, version, job.method, self.network.sha256, load_quality(job.quality)
+        )
 
     def run(self, shards: Iterator[int], written: Callable[[Written], object]) -> None:
         """Annotate shards, each into its part.
@@ -111,8 +117,8 @@ class Annotating:
                     continue
                 keypoints = self._keypoints(item, people) if job.refine else None
                 found = find_bodies(
-                    item, self.network, self.measured, flip_test=job.flip_test, keypoints=keypoints, steps=job.refine
-                )
+                    item, self.network, self.measured, flip_test=job.flip_test, jitter=job.jitter, keypoints=keypoints, steps=job.refine
+                )  # fmt: skip
                 writer.add(item, found)
 
     def _keypoints(self, crops: PersonCrops, people: dict[int, People]) -> torch.Tensor:

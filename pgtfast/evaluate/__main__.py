@@ -15,12 +15,26 @@ def main(arguments: list[str]) -> int:
     """Score a run; returns the exit code."""
     options = parse(arguments)
     with needing("annotate", "evaluate"):
+        from ..formats.quality import save_quality
         from ..formats.store import replacing
-        from ._synth import evaluate_synth
+        from ._synth import calibrate_synth, evaluate_synth
         from ._table import table
 
     result = evaluate_synth(options.world, options.split, [options.predictions, *options.against])
     print(table(result))
+    if options.calibrate:
+        with needing("calibrate", "--calibrate"):
+            import sklearn  # noqa: F401
+        models, about = calibrate_synth(options.world, options.split, options.predictions)
+        save_quality(options.calibrate, models, about)
+        print(
+            f"{options.calibrate}: {len(models)} models of {about['people']} people; annotate and fit take it with --quality"
+        )
+    if options.plot:
+        with needing("report", "--plot"):
+            from ._plots import draw_quality
+        name, run_result = next(iter(result["runs"].items()))
+        draw_quality(Path(options.plot), name, run_result["quality"])
     if options.json:
         with replacing(Path(options.json)) as partial:
             partial.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -49,5 +49,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="RUN2",
         help="further runs, measured on the people that all runs have",
     )
+    add(
+        "--calibrate",
+        metavar="FILE",
+        help="fit the quality of the bodies of --predictions to their true errors and write it to FILE, for --quality of annotate and fit",
+    )
+    add("--plot", metavar="PNG", help="also draw how far the quality of --predictions can be trusted")
     add("--json", metavar="FILE", help="also write all numbers, and those of each person, to this file")
     return parser.parse_args(arguments)

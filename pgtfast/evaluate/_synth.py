@@ -15,15 +15,17 @@ from .. import reference
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
 from ..formats import read_records
+from ..formats.quality import SIGNALS, QualityModel
 from ..formats.rows import box_side
 from ..priors import load_vposer
 from ..synth import Truth, read_truth
+from ._calibrate import check_quality, fit_models
 from ._errors import PARAMETERS, body_errors, facing_angle_deg, standing_body
 from ._options import SPLITS
 
 _COLUMNS = (
     "annotation_id", "bbox_xywh", "body_model", *PARAMETERS, "focal", "center", "landmark_set", "landmarks_2d", "method", "weights_sha256",
-    "valid", "reason",
+    "valid", "reason", "quality", "visible_keypoints", *(name for name in SIGNALS if name != "visible_share"),
 )  # fmt: skip
 _KEYPOINTS = "coco17"
 _AWAY = 0.25
@@ -75,6 +77,49 @@ def evaluate_synth(world: str | Path, split: str, runs: Sequence[str | Path]) ->
         "runs": results,
         "one standing body for all": _summary(body_errors(body, standing, true)),
     }
+
+
+def calibrate_synth(world: str | Path, split: str, run: str | Path) -> tuple[list[QualityModel], dict[str, Any]]:
+    """Fit the quality of a run's bodies to their true errors.
+
+    Args:
+        world: folder that `python -m pgtfast.synth` made.
+        split: "wild" or "test".
+        run: folder of annotate or fit.
+
+    Returns:
+        Models, and what they were fitted to.
+
+    Raises:
+        PgtfastError: as `evaluate_synth`, or too few people are there.
+    """
+    truth = read_truth(Path(world) / "truth" / f"{split}.npz")
+    place = {int(number): at for at, number in enumerate(truth.annotation_id)}
+    held = _read(Path(run), place, truth)
+    rows = list(held.rows.values())
+    at = [place[number] for number in held.rows]
+    pose = {name: torch.tensor([row[name] for row in rows]) for name in PARAMETERS}
+    true = {name: torch.from_numpy(getattr(truth, name)[at]).float() for name in PARAMETERS}
+    error = body_errors(load_body("free"), pose, true)["pa_mpjpe_mm"].double().numpy()
+    models = fit_models(held.counts["method"], _signals(rows), error)
+    return models, {
+        "protocol": "synth", "split": split, "people": len(rows), "method": held.counts["method"],
+        "weights_sha256": held.counts["weights_sha256"], "mean_pa_mpjpe_mm": round(float(error.mean()), 2),
+    }  # fmt: skip
+
+
+def _signals(rows: list[dict]) -> dict[str, np.ndarray]:
+    """Signals (N,) of rows of the record, NaN where unknown."""
+
+    def column(name: str) -> np.ndarray:
+        return np.array([np.nan if row[name] is None else row[name] for row in rows], np.float64)
+
+    signals = {name: column(name) for name in SIGNALS if name != "visible_share"}
+    total = np.array([len(row["landmarks_2d"]) if row["landmarks_2d"] is not None else np.nan for row in rows])
+    signals["visible_share"] = np.where(
+        np.isnan(signals["reprojection_rel"]), np.nan, column("visible_keypoints") / total
+    )
+    return signals
 
 
 def _named(runs: Sequence[str | Path]) -> dict[str, Path]:
@@ -157,6 +202,7 @@ def _measured(
         scores[f"{name}_px"] = _mean(values[known])
         scores[f"{name}_percent_of_box"] = _mean(100 * (values / side)[known])
     scores["turned_by_more_than_90_degrees"] = int((turned > 90).sum())
+    quality = np.array([np.nan if row["quality"] is None else row["quality"] for row in rows])
     each = [
         {
             "annotation_id": row["annotation_id"],
@@ -164,10 +210,15 @@ def _measured(
             "mpjpe_mm": round(float(errors["mpjpe_mm"][n]), 2),
             "reprojection_px": None if np.isnan(pixels["reprojection"][n]) else round(pixels["reprojection"][n], 2),
             "turned_degrees": round(float(turned[n])),
+            "quality": row["quality"],
         }
         for n, row in enumerate(rows)
     ]
-    return {"errors": scores, "per_person": each}
+    return {
+        "errors": scores,
+        "quality": check_quality(quality, errors["pa_mpjpe_mm"].double().numpy()),
+        "per_person": each,
+    }
 
 
 def _summary(errors: dict[str, Tensor]) -> dict[str, Any]:

@@ -36,4 +36,19 @@ def table(result: dict[str, Any]) -> str:
     for name, run in result["runs"].items():
         reasons = "".join(f", {number} {code}" for code, number in run["skipped"].items())
         lines.append(f"  {name}: {run['counted']} people, {run['missing']} missing{reasons}")
+    for name, run in result["runs"].items():
+        lines += quality_lines(name, run["quality"])
     return "\n".join(lines)
+
+
+def quality_lines(name: str, found: dict[str, Any]) -> list[str]:
+    """What the quality of a run is worth."""
+    if not found["people"] or found["auroc"] is None:
+        return []
+    kept = ", ".join(
+        f"{100 * row['kept_share']:.0f} %: {row['pa_mpjpe_mm']:.1f}" for row in found["risk_coverage"][1::2]
+    )
+    return [
+        f"  {name}: quality tells PA-MPJPE over {found['bound_mm']:g} mm with an AUROC of {found['auroc']:.3f}, calibration error {found['calibration_error']:.3f} "
+        f"({100 * found['good_share']:.0f} % are within); PA-MPJPE of the best {kept} mm"
+    ]

@@ -70,6 +70,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="people with fewer are skipped (default: 6; two of them shoulders or hips)")  # fmt: skip
     add("--min-confidence", type=number(0, 1, "confidence"), default=0.1, metavar="C",
         help="keypoints below are left out; hidden ones (v = 1) have 0.5, visible ones 1 (default: 0.1)")  # fmt: skip
+    add(
+        "--quality",
+        metavar="FILE",
+        help="calibration of the quality, of pgtfast.evaluate --calibrate (default: the one in the package)",
+    )
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add("--threads", type=count(1, "threads"), metavar="N", help="CPU threads (default: as torch chooses)")
     add(

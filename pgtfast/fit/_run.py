@@ -19,6 +19,7 @@ from ..cameras import Camera
 from ..data import People, read_coco_persons
 from ..formats import Store, record_table
 from ..formats.bulk import export_neuralannot, file_sha256, finish_run, left_over
+from ..formats.quality import Quality, load_quality
 from ..formats.rows import Solved, rows
 from ..priors import VPoser, limit_violation, load_vposer, prior_energy
 from ._adam import adam
@@ -48,7 +49,8 @@ def run(options: argparse.Namespace) -> None:
     weights = WITHOUT_PRIOR if prior is None else Weights()
     people, keypoints, focal, center = prepare(people, body, options)
 
-    with Store(options.out, _config(options, body, prior, weights)) as store:
+    quality = load_quality(options.quality)
+    with Store(options.out, _config(options, body, prior, weights, quality)) as store:
         left = left_over(people, store)
         if store.finished and not left.any():
             print(f"{options.out}: finished already, {len(people)} people; nothing is fitted again")
@@ -75,6 +77,7 @@ def run(options: argparse.Namespace) -> None:
                     columns = rows(
                         some, chosen, solved, keypoints=keypoints[part], body_model=body.kind, gender=body.gender,
                         prior=None if prior is None else prior.version, method=options.method, weights_sha256=weights_hash(body, prior),
+                        quality=quality,
                     )  # fmt: skip
                     store.write_part(record_table(columns))
                     fitted += len(chosen)
@@ -128,7 +131,9 @@ def _body(name: str) -> BodyModel:
     return body
 
 
-def _config(options: argparse.Namespace, body: BodyModel, prior: VPoser | None, weights: Weights) -> dict:
+def _config(
+    options: argparse.Namespace, body: BodyModel, prior: VPoser | None, weights: Weights, quality: Quality
+) -> dict:
     """All that decides the result; device, threads, batch size, pictures and exports do not."""
     return {
         "command": "fit",
@@ -144,6 +149,7 @@ def _config(options: argparse.Namespace, body: BodyModel, prior: VPoser | None, 
         "weights": dataclasses.asdict(weights),
         "focal": options.focal,
         "intrinsics": None if options.intrinsics is None else file_sha256(options.intrinsics),
+        "quality": quality.sha256,
         "min_keypoints": options.min_keypoints,
         "min_confidence": options.min_confidence,
         "limit": options.limit,

@@ -54,6 +54,8 @@ SCHEMA = pa.schema(
             ("visible_keypoints", pa.int32()),
             ("prior_energy", pa.float32()),
             ("flip_disagreement_mm", pa.float32()),
+            ("jitter_mm", pa.float32()),
+            ("truncation", pa.float32()),
             ("limit_violation", pa.float32()),
             ("quality", pa.float32()),
             ("valid", pa.bool_()),

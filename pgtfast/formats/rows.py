@@ -9,9 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..data import People
-
-RELATIVE_SCALE = 0.04
-"""Share of the box that the keypoints may miss by before `quality` falls to 1 / e."""
+    from .quality import Quality
 
 
 class Solved(NamedTuple):
@@ -45,22 +43,8 @@ class Solved(NamedTuple):
     """(M,) bool."""
     flip_disagreement_mm: np.ndarray | None = None
     """(M,) mean distance to the joints found in the mirrored image, or None where not asked for."""
-
-
-def quality(reprojection_rel, prior_energy, limit_violation, visible_share):
-    """A first, uncalibrated score in [0, 1]: falls with each misfit, rises with the share of keypoints seen.
-
-    Args:
-        reprojection_rel: (N,) mean keypoint error over the box's longer side.
-        prior_energy: (N,) mean of the squared latent.
-        limit_violation: (N,) radians beyond the joint limits, summed over joints.
-        visible_share: (N,) keypoints used over keypoints of the set.
-
-    Returns:
-        (N,): ``sqrt(visible_share) exp(-reprojection_rel / 0.04 - prior_energy / 2 - limit_violation)``.
-    """
-    misfit = reprojection_rel / RELATIVE_SCALE + prior_energy / 2 + limit_violation
-    return np.sqrt(visible_share) * np.exp(-misfit)
+    jitter_mm: np.ndarray | None = None
+    """(M,) mean distance to the joints found in moved and scaled crops, or None where not asked for."""
 
 
 def rows(
@@ -74,6 +58,7 @@ def rows(
     prior: str | None,
     method: str,
     weights_sha256: str,
+    quality: Quality,
 ) -> dict:
     """Columns of the record, one row a person of `people`.
 
@@ -87,6 +72,7 @@ def rows(
         prior: its version, or None.
         method: how the bodies were found.
         weights_sha256: of all the weights that it took.
+        quality: what judges the bodies.
     """
     count = len(people)
     known = np.array([path is not None for path in people.image_path], bool) & (people.image_size > 0).all(1)
@@ -110,7 +96,7 @@ def rows(
     }
     scores: dict = {"valid": np.zeros(count, bool), "reason": people.reason.copy()}
     if solved is not None:
-        scores |= _scores(people, chosen, solved, keypoints)
+        scores |= _scores(people, chosen, solved, keypoints, method, quality)
         scores["reason"][chosen[~scores["valid"][chosen]]] = "not-finite: no finite body was found"
         scores["camera_model"] = [("perspective" if ok else None) for ok in scores["valid"]]
         if solved.prior_energy is not None:
@@ -118,7 +104,9 @@ def rows(
     return columns | scores
 
 
-def _scores(people: People, chosen: np.ndarray, solved: Solved, keypoints: np.ndarray) -> dict:
+def _scores(
+    people: People, chosen: np.ndarray, solved: Solved, keypoints: np.ndarray, method: str, quality: Quality
+) -> dict:
     """What the bodies fill; NaN for all other people, and in the scores of keypoints for people who have none."""
     count = len(people)
     target = chosen[solved.valid]
@@ -135,8 +123,15 @@ def _scores(people: People, chosen: np.ndarray, solved: Solved, keypoints: np.nd
     number = compared.sum(1)
     pixels = np.where(compared, error, 0).sum(1) / np.where(number > 0, number, np.nan)
     relative = pixels / box_side(people.bbox[chosen], points)
-    energy = np.zeros(len(chosen)) if solved.prior_energy is None else solved.prior_energy
-    share = used.sum(1) / keypoints.shape[1]
+    signals = {
+        "reprojection_rel": relative,
+        "visible_share": np.where(number > 0, used.sum(1) / keypoints.shape[1], np.nan),
+        "limit_violation": solved.limit_violation,
+        "truncation": truncation(solved.projected, people.image_size[chosen]),
+    }
+    for name in ("prior_energy", "flip_disagreement_mm", "jitter_mm"):
+        if (values := getattr(solved, name)) is not None:
+            signals[name] = values
     out = {
         "global_orient": column(solved.global_orient),
         "body_pose": column(solved.body_pose),
@@ -147,7 +142,8 @@ def _scores(people: People, chosen: np.ndarray, solved: Solved, keypoints: np.nd
         "reprojection_px": column(pixels),
         "reprojection_rel": column(relative),
         "limit_violation": column(solved.limit_violation),
-        "quality": column(quality(relative, energy, solved.limit_violation, share)),
+        "truncation": column(signals["truncation"]),
+        "quality": column(quality.score(method, signals)),
         "valid": np.zeros(count, bool),
         "reason": people.reason.copy(),
     }
@@ -155,10 +151,24 @@ def _scores(people: People, chosen: np.ndarray, solved: Solved, keypoints: np.nd
         out["latent"] = column(solved.latent)
     if solved.prior_energy is not None:
         out["prior_energy"] = column(solved.prior_energy)
-    if solved.flip_disagreement_mm is not None:
-        out["flip_disagreement_mm"] = column(solved.flip_disagreement_mm)
+    for name in ("flip_disagreement_mm", "jitter_mm"):
+        if name in signals:
+            out[name] = column(signals[name])
     out["valid"][target] = True
     return out
+
+
+def truncation(projected: np.ndarray, image_size: np.ndarray) -> np.ndarray:
+    """(N,) share of the body's landmarks that lie outside the image; NaN where its size is unknown.
+
+    Args:
+        projected: (N, K, 2) pixels; NaN for landmarks that the body lacks.
+        image_size: (N, 2) width and height; 0 where unknown.
+    """
+    there = ~np.isnan(projected).any(-1)
+    inside = ((projected > -0.5) & (projected < image_size[:, None] - 0.5)).all(-1)
+    share = (there & ~inside).sum(1) / np.maximum(there.sum(1), 1)
+    return np.where((image_size > 0).all(1) & there.any(1), share, np.nan)
 
 
 def box_side(bbox: np.ndarray, keypoints: np.ndarray) -> np.ndarray:

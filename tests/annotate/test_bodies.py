@@ -144,3 +144,13 @@ def test_nobodys_refinement_depends_on_who_else_is_there(network):
     alone = find_bodies(one, network, measured, keypoints=keypoints[:1], steps=5).result()
     np.testing.assert_allclose(alone.transl[0], whole.transl[0], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(alone.body_pose[0], whole.body_pose[0], atol=5e-3)
+
+
+def test_jitter_is_what_the_network_changes_its_mind_by_when_the_crop_moves(network):
+    held = batch()
+    measured = Measured.of("coco17", network)
+    assert find_bodies(held, network, measured).result().jitter_mm is None
+    assert (find_bodies(held, network, measured, jitter=3).result().jitter_mm > 0).all()
+    # all places of an even picture look alike
+    held.image[:] = 0.5
+    np.testing.assert_allclose(find_bodies(held, network, measured, jitter=3).result().jitter_mm, 0, atol=1e-3)

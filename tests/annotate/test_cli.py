@@ -65,7 +65,7 @@ def run(tmp_path_factory, checkpoint, photos) -> Path:
     out = tmp_path_factory.mktemp("annotate") / "run"
     annotate(
         "--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--out", out, "--overlays", 3, "--export", "neuralannot",
-        "--batch-size", 7, "--part-size", 10, "--flip-test",
+        "--batch-size", 7, "--part-size", 10, "--flip-test", "--jitter", 2,
     )  # fmt: skip
     return out
 
@@ -87,10 +87,12 @@ def test_every_annotation_is_there_once(run):
         assert row["reason"] is None
         assert all(row[key] is not None for key in FOUND)
         assert row["flip_disagreement_mm"] > 0
+        assert row["jitter_mm"] > 0
+        assert 0 <= row["truncation"] <= 1
         seen = sum(v > 0 for v in entry["keypoints"][2::3])
         assert row["visible_keypoints"] == seen
         assert (row["reprojection_px"] is None) == (seen == 0)
-        assert (row["quality"] is None) == (seen == 0)
+        assert 0 <= row["quality"] <= 1  # also of people without keypoints
         assert row["latent"] is not None
         assert row["prior"] == "free-1"
 

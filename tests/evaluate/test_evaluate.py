@@ -15,6 +15,7 @@ from pgtfast._cli import run as run_command
 from pgtfast.evaluate import body_errors, facing_angle_deg, standing_body
 from pgtfast.evaluate.__main__ import main
 from pgtfast.formats import Store, record_table
+from pgtfast.formats.quality import load_quality
 from pgtfast.formats.rows import Solved, rows
 from tests.evaluate.people import people_of, random_pose
 
@@ -74,7 +75,7 @@ def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, 
     with Store(folder, {"command": "test"}) as store:
         columns = rows(
             people, chosen, solved, keypoints=people.keypoints, body_model="free", gender="neutral", prior=None, method="test",
-            weights_sha256="0",
+            weights_sha256="0", quality=load_quality(),
         )  # fmt: skip
         store.write_part(record_table(columns))
 
