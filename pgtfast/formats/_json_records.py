@@ -101,7 +101,7 @@ class _Scanner:
         if len(begins) != len(ends):
             raise self._error("it ends within an entry")
         outer = np.where(kind == _OPEN, after, after + 1) <= self.depth
-        entries = self._cut(begins, ends, stop, at[outer].tolist())
+        entries = self._cut(begins, ends, stop, at[outer].tolist(), last=not block)
         self.data, self.start = self.data[stop:], self.start + stop
         return entries
 
@@ -118,14 +118,14 @@ class _Scanner:
         at, kind = at[outside], kind[outside]
         return at, kind, len(self.open) + np.cumsum(np.where(kind == _OPEN, 1, -1))
 
-    def _cut(self, begins: list[int], ends: list[int], stop: int, outer: list[int]) -> Entries:
+    def _cut(self, begins: list[int], ends: list[int], stop: int, outer: list[int], *, last: bool) -> Entries:
         """Cut the entries out and parse what lies around them."""
-        data, pieces, texts, last = self.data, [], [], 0
+        data, pieces, texts, place = self.data, [], [], 0
         for begin, end in zip(begins, ends, strict=True):
-            pieces.append(data[last:begin])
+            pieces.append(data[place:begin])
             texts.append(data[begin:end])
-            last = end
-        around = _MARK.join([*pieces, data[last:stop]])
+            place = end
+        around = _MARK.join([*pieces, data[place:stop]])
         stack = [bracket for bracket, _ in self.open]
         head = "".join(bracket if key is None else f"{json.dumps(key)}:{bracket}" for bracket, key in self.open)
         if stack:
@@ -137,20 +137,22 @@ class _Scanner:
                 stack.pop()
             else:
                 raise self._error("more brackets close than open")
+        if last and stack:
+            raise self._error("it ends before its brackets are closed")
         tail = "".join("}" if bracket == "{" else "]" for bracket in reversed(stack))
-        marks = iter(range(len(texts)))
-        constants = {"NaN": lambda: _Mark(next(marks)), "Infinity": lambda: _BEFORE}
+        marks: list[Any] = [_Mark(number) for number in reversed(range(len(texts)))]
+        constants = {_MARK.decode(): marks, "Infinity": [_BEFORE] if self.open else [], "-Infinity": []}
         try:
             text = head + around.decode("utf-8" if self.start else "utf-8-sig") + tail
-            tree = json.loads(text, object_pairs_hook=_Object, parse_constant=lambda name: constants[name]())
-        except (ValueError, KeyError, RuntimeError, StopIteration, RecursionError) as error:
+            tree = json.loads(text, object_pairs_hook=_Object, parse_constant=lambda name: constants[name].pop())
+        except (ValueError, IndexError, RecursionError) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if not isinstance(tree, _Object):
             raise PgtfastError(f"{self.path}: wanted a JSON object at the root, got {type(tree).__name__}")
         keys: list[tuple[str, ...]] = []
         self._collect(tree, (), keys)
         if len(keys) != len(texts):
-            raise self._error("a constant such as NaN where an entry belongs")
+            raise self._error("NaN where an entry belongs")
         self.open = self._opened(tree, stack)
         wanted = [self.under in (None, key[0]) for key in keys]
         return Entries(list(compress(keys, wanted)), list(compress(texts, wanted)))

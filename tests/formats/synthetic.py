@@ -39,8 +39,8 @@ def people(count: int = 12, seed: int = 0, *, model: str = "free", an_image: int
     low, high = points.min(1) - 10, points.max(1) + 10
     bodies = replace(bodies, bbox=np.concatenate([low, high - low], 1))
     if virtual:
-        crop = (5000 / 192 * bodies.bbox[:, 2], 5000 / 256 * bodies.bbox[:, 3])
-        bodies = replace(bodies, focal=np.stack(crop, 1), center=bodies.bbox[:, :2] + bodies.bbox[:, 2:] / 2)
+        high = np.repeat(5000 / 256 * bodies.bbox[:, 3:], 2, 1)  # of a box that was grown to 192 x 256 first
+        bodies = replace(bodies, focal=high, center=bodies.bbox[:, :2] + bodies.bbox[:, 2:] / 2)
         bodies = replace(bodies, transl=np.stack([np.zeros(count), np.zeros(count), np.full(count, 40.0)], 1))
     return bodies
 
