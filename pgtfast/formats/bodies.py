@@ -116,7 +116,8 @@ class Bodies:
             if column.dtype == object:
                 out[name] = np.array([value is not None for value in column], bool)
             else:
-                out[name] = np.asarray(np.isfinite(column).reshape(len(self), -1).all(1))
+                finite = np.isfinite(column)
+                out[name] = np.asarray(finite.all(1) if finite.ndim > 1 else finite)
         return out
 
     def with_body(self) -> np.ndarray:
