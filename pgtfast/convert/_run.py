@@ -186,8 +186,7 @@ class _Flow:
 
     def _count_losses(self, bodies: Bodies, known: dict[str, np.ndarray], keep: np.ndarray) -> None:
         to, holds = self.options.to, self.target.holds
-        fits = to == "spin" and Path(self.options.dst).suffix == ".npy"
-        if "gender" not in holds or fits:
+        if "gender" not in holds:
             named = keep & known["gender"] & bodies.with_body()
             if named.any():
                 raise PgtfastError(

@@ -60,7 +60,7 @@ def target_of(to: str, variant: str, dst: Path) -> Target:
     framed = ("image_path", "bbox")
     return {
         "eft": Target((".json",), eft.HOLDS, ("body", *framed, *_PLACED), _SMPL),
-        "spin": Target((".npz", ".npy"), spin.HOLDS, framed, _SMPL),
+        "spin": Target((".npz", ".npy"), spin.HOLDS_FITS if dst.suffix == ".npy" else spin.HOLDS, framed, _SMPL),
         "cliff": Target((".npz",), perspective_npz.HOLDS_CLIFF, ("body", *framed, "image_size", *_PLACED), _SMPL),
         "camsmplify": Target((".npz",), perspective_npz.HOLDS_CAMSMPLIFY, ("body", *framed, *_PLACED), _SMPL),
         "bedlam": Target((".npz",), perspective_npz.HOLDS_BEDLAM, ("body", *framed, *_PLACED), _BOTH),
@@ -158,7 +158,8 @@ def _write_world(file, bodies: Bodies, index: PeopleIndex | None, body: BodyMode
 
 def _write_store(options: argparse.Namespace, batches: Iterable[Bodies], dst: Path) -> int:
     """A run with one part a block. It is made beside its place and moved there when it is whole."""
-    keys: list[tuple] = []
+    keys: list[np.ndarray] = []
+    written = 0
     source = Path(options.src)
     config = {
         "verb": "convert",
@@ -175,27 +176,25 @@ def _write_store(options: argparse.Namespace, batches: Iterable[Bodies], dst: Pa
                     continue
                 table = to_table(bodies, method=f"convert:{options.source}")
                 valid += int(bodies.with_body().sum())
-                keys += zip(
-                    [bodies.dataset] * len(bodies), bodies.image_path, bodies.annotation_id.tolist(), strict=True
-                )
+                keys.append(np.array([[hash(path) for path in bodies.image_path], bodies.annotation_id], np.int64).T)
+                written += len(bodies)
                 store.write_part(table)
             _unique(keys)
-            _some(len(keys))
-            store.write_run(finished=True, counts={"read": len(keys), "written": len(keys), "valid": valid})
+            _some(written)
+            store.write_run(finished=True, counts={"read": written, "written": written, "valid": valid})
         (folder / ".lock").unlink()
-    return len(keys)
+    return written
 
 
-def _unique(keys: list[tuple]) -> None:
-    if len(set(keys)) == len(keys):
+def _unique(keys: list[np.ndarray]) -> None:
+    """Raise where two people have one key (N, 2): hash of the image path, and annotation id."""
+    if not keys:
         return
-    seen = set()
-    for key in keys:
-        if key in seen:
-            raise PgtfastError(
-                f"annotation {key[2]} of image {key[1]} is there twice; a person is in the store once: remove one, or name --people"
-            )
-        seen.add(key)
+    found, counts = np.unique(np.concatenate(keys), axis=0, return_counts=True)
+    if (counts > 1).any():
+        raise PgtfastError(
+            f"annotation {found[counts.argmax(), 1]} of one image is there twice; a person is in the store once: remove one, or name --people"
+        )
 
 
 def _whole(batches: Iterable[Bodies]) -> Bodies:

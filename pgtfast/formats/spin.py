@@ -125,18 +125,15 @@ def write_spin(file: IO[bytes], bodies: Bodies, notes: Notes) -> int:
 
 
 def write_fits(file: IO[bytes], path: Path, pose: np.ndarray, betas: np.ndarray, valid: np.ndarray) -> None:
-    """Write static fits, row by row those of a data set npz.
+    """Write static fits (N, 82), row by row those of a data set npz.
 
     Raises:
-        PgtfastError: a row has no fit and the file is an .npy, which cannot say so.
+        PgtfastError: a row has no fit, which the file cannot say.
     """
-    if path.suffix == ".npz":
-        save(file, {"pose": pose, "betas": betas, "valid_fit": valid})
-        return
     if not valid.all():
         raise PgtfastError(
             f"{path}: {int((~valid).sum())} of {len(valid)} rows have no body (the first is row {int((~valid).argmax())}), which an .npy of fits "
-            "cannot say; name the output .npz, which has valid_fit"
+            "cannot say; write an .npz, whose has_smpl does"
         )
     np.save(file, np.concatenate([pose, betas], 1))
 

@@ -31,7 +31,7 @@ def written(world, to: str) -> Path:
     return world.root / FILES[to]
 
 
-def refuses(world, path: Path, source: str, match: str = "") -> str:
+def refuses(world, path: Path, source: str, match: str | None = None) -> str:
     with pytest.raises(PgtfastError, match=match) as caught:
         world.run(path, world.root / "out", "--to", "parquet", "--from", source)
     assert not (world.root / "out").exists()
