@@ -182,7 +182,7 @@ def _write_store(options: argparse.Namespace, batches: Iterable[Bodies], dst: Pa
             _unique(keys)
             _some(written)
             store.write_run(finished=True, counts={"read": written, "written": written, "valid": valid})
-        (folder / ".lock").unlink()
+        (folder / ".lock").unlink(missing_ok=True)
     return written
 
 

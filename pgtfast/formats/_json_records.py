@@ -22,8 +22,7 @@ LARGEST_ENTRY = 1 << 26
 """An entry of more bytes is no person."""
 
 _QUOTE, _OPEN, _CLOSE = 1, 2, 3
-_KINDS = np.zeros(256, np.uint8)
-_KINDS[[ord(c) for c in '"{[}]']] = _QUOTE, _OPEN, _OPEN, _CLOSE, _CLOSE
+_KINDS = bytes({'"': _QUOTE, "{": _OPEN, "[": _OPEN, "}": _CLOSE, "]": _CLOSE}.get(chr(c), 0) for c in range(256))
 _MARK = b"NaN"
 
 
@@ -107,7 +106,7 @@ class _Scanner:
 
     def _brackets(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Places and kinds of the brackets outside strings, and how many are open after each."""
-        kinds = _KINDS[np.frombuffer(self.data, np.uint8)]
+        kinds = np.frombuffer(self.data.translate(_KINDS), np.uint8)
         at = np.flatnonzero(kinds != 0)
         kind = kinds[at]
         if b"\\" in self.data:

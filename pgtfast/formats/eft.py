@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from .. import reference
+from .. import ops
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ._json_columns import Field, number_texts, object_texts, plain_texts, read_columns, shown, write_joined
@@ -82,7 +82,7 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
         for row, name in enumerate(names):
             bodies.image_path[row] = name
             bodies.person_id[row] = seen[name] = seen.get(name, -1) + 1
-        pose = reference.matrix_to_rotvec(turns).reshape(len(bodies), 72).numpy()
+        pose = ops.matrix_to_rotvec(turns).reshape(len(bodies), 72).numpy()
         side = scale * BOX_UNIT
         before = np.concatenate([weak[:, :1], weak[:, 1:] / weak[:, :1]], 1)
         bodies = replace(bodies, pose=pose, betas=betas, bbox=boxes_of(center, side), keyed=bool(told.all()))
@@ -118,7 +118,7 @@ def write_eft(file: IO[bytes], batches: Iterable[Bodies], *, notes: Notes, measu
                 f"camera: weak perspective moves joints by up to {{n}} px (measured on the {measured.kind} body)", moved
             )
         after = np.concatenate([weak[:, :1], weak[:, 1:] * weak[:, :1]], 1)
-        turns = reference.rotvec_to_matrix(torch.from_numpy(bodies.pose.reshape(-1, 24, 3))).numpy()
+        turns = ops.rotvec_to_matrix(torch.from_numpy(bodies.pose.reshape(-1, 24, 3))).numpy()
         texts = object_texts(
             {
                 "parm_pose": number_texts(turns),
