@@ -1,0 +1,1 @@
+"""Between pseudo-ground-truth formats: ``python -m pgtfast.convert SRC DST --to FORMAT``."""

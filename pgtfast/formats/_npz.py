@@ -1,0 +1,181 @@
+"""What the npz formats of people share: columns of one length, image names, boxes by centre and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .._errors import PgtfastError
+from .._unpickle import load_npz
+from .bodies import Bodies, empty_bodies, objects
+from .notes import Notes
+from .recamera import BOX_UNIT, boxes_of, square_boxes
+
+_LARGEST = 1e9
+
+
+def load_columns(path: Path, required: Sequence[str]) -> dict[str, Any]:
+    """All arrays of a file; each of the required ones has one row for each image name.
+
+    Raises:
+        PgtfastError: the file cannot be read, a key is missing, or of another length.
+    """
+    try:
+        held = load_npz(path)
+    except OSError as error:
+        raise PgtfastError(f"{path}: cannot be read ({error.strerror})") from error
+    for key in required:
+        if key not in held:
+            raise PgtfastError(f"{path}: key '{key}' is missing; the file has {', '.join(map(str, held))[:200]}")
+    return held
+
+
+def numbers(path: Path, held: Mapping[str, Any], key: str, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A column as (count, *shape) float64; -1 in the shape stands for any size.
+
+    Raises:
+        PgtfastError: it is of another shape, or not of finite numbers.
+    """
+    try:
+        value = np.asarray(held[key]).astype(np.float64)
+    except (TypeError, ValueError):
+        value = np.zeros(())
+    fits = value.ndim == len(shape) + 1 and all(
+        n in (-1, got) for n, got in zip((count, *shape), value.shape, strict=True)
+    )
+    if (
+        not fits
+        and value.ndim
+        and len(value) == count
+        and value.size == count * int(np.prod(shape))
+        and -1 not in shape
+    ):
+        value, fits = value.reshape(count, *shape), True
+    if not fits:
+        wanted = ", ".join("?" if n < 0 else str(n) for n in (count, *shape))
+        raise PgtfastError(f"{path}: key '{key}': wanted numbers of shape ({wanted}), got {np.shape(held[key])}")
+    bad = ~(np.abs(value) < _LARGEST).reshape(count, -1).all(1)
+    if bad.any():
+        raise PgtfastError(f"{path}: key '{key}': row {int(bad.argmax())} holds a number that is not finite")
+    return value
+
+
+def texts(path: Path, held: Mapping[str, Any], key: str) -> list[str]:
+    """A column of text.
+
+    Raises:
+        PgtfastError: it is none, or one of them is empty.
+    """
+    column = held[key]
+    if not isinstance(column, (np.ndarray, list)) or np.ndim(np.asarray(column, dtype=object)) != 1:
+        raise PgtfastError(f"{path}: key '{key}': wanted one name a row, got {np.shape(column)}")
+    out = []
+    for row, value in enumerate(column):
+        text = value.decode("latin1") if isinstance(value, bytes) else value
+        if not isinstance(text, str) or not text:
+            raise PgtfastError(f"{path}: key '{key}': row {row}: wanted text, got {str(value)[:40]!r}")
+        out.append(str(text))
+    return out
+
+
+def framed(path: Path, held: Mapping[str, Any], *, dataset: str, body_model: str | None, notes: Notes) -> Bodies:
+    """Rows with image names, square boxes and ids of a file with imgname, center and scale (px / 200); bodies are filled in by the caller.
+
+    The id is `annot_id` where the file has it, else the row.
+    """
+    names = texts(path, held, "imgname")
+    count = len(names)
+    center, scale = numbers(path, held, "center", count, (2,)), numbers(path, held, "scale", count, ())
+    if count and scale.min() <= 0:
+        raise PgtfastError(
+            f"{path}: key 'scale': row {int(scale.argmin())}: wanted a size above 0, got {scale.min():g}"
+        )
+    ids = np.arange(count)
+    if "annot_id" in held:
+        ids = numbers(path, held, "annot_id", count, ()).astype(np.int64)
+    else:
+        notes.count("{n} rows have no annotation id and are numbered in file order", count)
+    bodies = empty_bodies(dataset, body_model, ids)
+    put_names(bodies, names)
+    genders = [gender_of(path, row, g) for row, g in enumerate(held["gender"])] if "gender" in held else None
+    if genders is not None and len(genders) != count:
+        raise PgtfastError(f"{path}: key 'gender': wanted {count} rows, got {len(genders)}")
+    columns: dict[str, Any] = {"bbox": boxes_of(center, scale * BOX_UNIT), "keyed": "annot_id" in held}
+    if genders is not None:
+        columns["gender"] = objects(genders)
+    return replace(bodies, **columns)
+
+
+def put_names(bodies: Bodies, names: Sequence[str]) -> None:
+    """Put image names in their rows, and each person's place among those of the image."""
+    seen: dict[str, int] = {}
+    for row, name in enumerate(names):
+        bodies.image_path[row] = name
+        bodies.person_id[row] = seen[name] = seen.get(name, -1) + 1
+
+
+def gender_of(path: Path, row: int, value: Any) -> str:
+    """ "neutral", "male" or "female" of what files write.
+
+    Raises:
+        PgtfastError: it is something else.
+    """
+    text = value.decode("latin1") if isinstance(value, bytes) else value
+    named = {"m": "male", "f": "female", "n": "neutral"}.get(str(text).strip().lower()[:1])
+    if named is None:
+        raise PgtfastError(f"{path}: key 'gender': row {row}: wanted male, female or neutral, got {str(value)[:40]!r}")
+    return named
+
+
+def frames(bodies: Bodies, notes: Notes) -> dict[str, np.ndarray]:
+    """imgname, center, scale and annot_id of people."""
+    center, side, grown = square_boxes(bodies.bbox)
+    notes.count("boxes: {n} annotated boxes are grown by 1.2 and made square", int(grown.sum()))
+    return {
+        "imgname": np.array(bodies.image_path.tolist(), dtype=np.str_),
+        "center": center,
+        "scale": side / BOX_UNIT,
+        "annot_id": bodies.annotation_id,
+    }
+
+
+def note_others(held: Mapping[str, Any], read: Sequence[str], notes: Notes) -> None:
+    """Say which keys of the file are not read."""
+    for key in held:
+        if key not in read:
+            size = len(held[key]) if np.ndim(np.asarray(held[key], dtype=object)) else 1
+            notes.count(f"left aside: key '{key}' of {{n}} rows", max(size, 1))
+
+
+def intrinsics(path: Path, held: Mapping[str, Any], key: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Focal lengths (count, 2) and principal points (count, 2) of matrices [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].
+
+    Raises:
+        PgtfastError: they are other matrices.
+    """
+    matrix = numbers(path, held, key, count, (3, 3))
+    focal, center = matrix[:, (0, 1), (0, 1)], matrix[:, :2, 2]
+    rest = np.abs(matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)]).max(1, initial=0) + np.abs(matrix[:, 2, 2] - 1)
+    bad = (rest > 1e-6) | (focal <= 0).any(1)
+    if bad.any():
+        row = int(bad.argmax())
+        raise PgtfastError(
+            f"{path}: key '{key}': row {row}: wanted [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {matrix[row].tolist()}"
+        )
+    return focal, center
+
+
+def matrices(focal: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) intrinsics; undoes `intrinsics`."""
+    out = np.tile(np.eye(3), (len(focal), 1, 1))
+    out[:, (0, 1), (0, 1)], out[:, :2, 2] = focal, center
+    return out
+
+
+def save(file: IO[bytes], columns: Mapping[str, Any]) -> None:
+    """Write arrays as a compressed npz; dictionaries and text become 0-d arrays, as numpy's own savez makes them."""
+    np.savez_compressed(file, **columns)  # type: ignore[arg-type]

@@ -1,0 +1,321 @@
+"""People and their bodies in columns, whatever file they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .._errors import PgtfastError
+from .record import SCHEMA, record_table
+
+POSE_SIZES = {"smpl": 72, "free": 72, "smplh": 66, "smplx": 66}
+"""Numbers of `Bodies.pose` by body model: root and body joints; SMPL's two hand joints are among its 24."""
+
+PARTS = {
+    "left_hand_pose": 45, "right_hand_pose": 45, "jaw_pose": 3, "leye_pose": 3, "reye_pose": 3, "expression": 10,
+}  # fmt: skip
+"""Further parameters of SMPL-X and how many numbers each has."""
+
+_OTHERS = (
+    "reprojection_px", "reprojection_rel", "visible_keypoints", "prior_energy", "flip_disagreement_mm", "limit_violation", "quality", "method",
+    "weights_sha256", "pgtfast_version",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bodies:
+    """N people; row i of every column is the same person, keyed by (dataset, image_path, annotation_id).
+
+    Convention:
+        Metres, radians, camera frame. A posed body moved by `transl` is seen at ``X[:2] / X[2] * focal + center``, pixels of the whole image.
+        The body turns about its rest pelvis, as `smplx` has it: the pelvis lies at rest pelvis + transl. Unknown numbers are NaN.
+    """
+
+    dataset: str
+    body_model: str | None
+    """"smpl", "smplx", "smplh", "free"; None where the file holds no such body."""
+    annotation_id: np.ndarray
+    """(N,) int64."""
+    image_path: np.ndarray
+    """(N,) object: str or None."""
+    image_size: np.ndarray
+    """(N, 2) int64 width and height, 0 where unknown."""
+    person_id: np.ndarray
+    """(N,) int64 place among the people of the image."""
+    bbox: np.ndarray
+    """(N, 4) x, y, width, height in pixels."""
+    gender: np.ndarray
+    """(N,) object: "neutral", "male", "female"."""
+    pose: np.ndarray
+    """(N, P) rotation vectors, root first; P of `POSE_SIZES`."""
+    betas: np.ndarray
+    """(N, S)."""
+    transl: np.ndarray
+    """(N, 3)."""
+    focal: np.ndarray
+    """(N, 2)."""
+    center: np.ndarray
+    """(N, 2)."""
+    reason: np.ndarray
+    """(N,) object: None, or "code: detail" for a person without a body."""
+    latent: np.ndarray | None = None
+    """(N, 32) of the pose prior `prior`."""
+    prior: str | None = None
+    keypoints: np.ndarray | None = None
+    """(N, K, 3) pixels and confidence; zero where not labelled."""
+    landmark_set: str | None = None
+    parts: dict[str, np.ndarray] = field(default_factory=dict)
+    """SMPL-X's hands, face and eyes, by the names of `PARTS`; rotation vectors, hands about their flat pose."""
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+    """Columns of the record that no published format has: scores, method, hashes."""
+    keyed: bool = True
+    """Whether the ids are those of the data set's annotation file; else people are numbered in the order of the file."""
+
+    def __len__(self) -> int:
+        return len(self.annotation_id)
+
+    def rows(self, index: np.ndarray | slice) -> Bodies:
+        """The people of `index`: indices, a mask or a slice."""
+        columns: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                value = value[index]
+            elif isinstance(value, dict):
+                value = {name: column[index] for name, column in value.items()}
+            columns[f.name] = value
+        return Bodies(**columns)
+
+    def names(self, index: np.ndarray) -> list[str]:
+        """Names of people for messages."""
+        return [
+            f"annotation {self.annotation_id[row]}" + (f" of {self.image_path[row]}" if self.image_path[row] else "")
+            for row in np.arange(len(self))[index][:8]
+        ]
+
+    def known(self) -> dict[str, np.ndarray]:
+        """(N,) bool by column: whose value is known. Genders other than neutral are "gender"."""
+        out: dict[str, np.ndarray] = {
+            "image_path": np.array([path is not None for path in self.image_path], bool),
+            "image_size": np.asarray((self.image_size > 0).all(1)),
+            "gender": np.array([g is not None and g != "neutral" for g in self.gender], bool),
+        }
+        for name in ("bbox", "pose", "betas", "transl", "focal", "center"):
+            out[name] = np.asarray(np.isfinite(getattr(self, name)).all(1))
+        if self.latent is not None:
+            out["latent"] = np.asarray(np.isfinite(self.latent).all(1))
+        if self.keypoints is not None:
+            out["keypoints"] = np.asarray((self.keypoints[..., 2] > 0).any(1))
+        for name, column in (self.parts | self.others).items():
+            if column.dtype == object:
+                out[name] = np.array([value is not None for value in column], bool)
+            else:
+                finite = np.isfinite(column)
+                out[name] = np.asarray(finite.all(1) if finite.ndim > 1 else finite)
+        return out
+
+    def with_body(self) -> np.ndarray:
+        """(N,) bool: who has a body."""
+        if self.body_model is None:
+            return np.zeros(len(self), bool)
+        told = np.array([reason is None for reason in self.reason], bool)
+        return np.asarray(told & np.isfinite(self.pose).all(1) & np.isfinite(self.betas).all(1))
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """(N,) object array of N values of any kind."""
+    out = np.full(len(values), None, dtype=object)
+    out[:] = values
+    return out
+
+
+def empty_bodies(dataset: str, body_model: str | None, ids: Sequence[int] | np.ndarray, betas: int = 10) -> Bodies:
+    """Rows of which nothing but the id is known yet, to be filled in place or replaced."""
+    count = len(ids)
+    return Bodies(
+        dataset=dataset,
+        body_model=body_model,
+        annotation_id=np.array(ids, np.int64),
+        image_path=np.full(count, None, dtype=object),
+        image_size=np.zeros((count, 2), np.int64),
+        person_id=np.zeros(count, np.int64),
+        bbox=np.full((count, 4), np.nan),
+        gender=np.full(count, "neutral", dtype=object),
+        pose=np.full((count, POSE_SIZES.get(body_model or "", 0)), np.nan),
+        betas=np.full((count, betas), np.nan),
+        transl=np.full((count, 3), np.nan),
+        focal=np.full((count, 2), np.nan),
+        center=np.full((count, 2), np.nan),
+        reason=np.full(count, None, dtype=object),
+    )
+
+
+def joined(batches: Sequence[Bodies]) -> Bodies:
+    """One table of several of one file.
+
+    Raises:
+        PgtfastError: they are of different body models or priors.
+    """
+    first = batches[0]
+    for other in batches[1:]:
+        if (other.body_model, other.prior) != (first.body_model, first.prior):
+            raise PgtfastError(
+                f"bodies of {first.body_model!r} (prior {first.prior}) and of {other.body_model!r} (prior {other.prior}) cannot go in one file"
+            )
+    columns: dict[str, Any] = {}
+    for f in fields(Bodies):
+        values = [getattr(batch, f.name) for batch in batches]
+        if isinstance(values[0], np.ndarray):
+            columns[f.name] = np.concatenate(values)
+        elif isinstance(values[0], dict):
+            shared = [name for name in values[0] if all(name in v for v in values)]
+            columns[f.name] = {name: np.concatenate([v[name] for v in values]) for name in shared}
+        else:
+            columns[f.name] = values[0]
+    return Bodies(**columns)
+
+
+def to_table(bodies: Bodies, method: str) -> pa.Table:
+    """Rows of the store; float64 becomes float32.
+
+    Args:
+        bodies: of SMPL's 24 joints, or of none.
+        method: for those that do not bring one.
+
+    Raises:
+        PgtfastError: they are of another body model.
+    """
+    if bodies.body_model is not None and POSE_SIZES[bodies.body_model] != 72:
+        raise PgtfastError(
+            f"the store holds SMPL's 24 joints; these are {bodies.body_model!r} parameters, which are not exchangeable with SMPL's. "
+            "Choose --to neuralannot, humandata, bedlam or smplify-x"
+        )
+    valid, size = bodies.with_body(), bodies.known()["image_size"]
+    count = len(bodies)
+
+    def known(values: np.ndarray) -> np.ndarray:
+        return np.where(valid[:, None], values, np.nan)
+
+    columns: dict[str, Any] = {
+        "dataset": [bodies.dataset] * count,
+        "image_path": bodies.image_path,
+        "image_width": [int(w) if ok else None for w, ok in zip(bodies.image_size[:, 0], size, strict=True)],
+        "image_height": [int(h) if ok else None for h, ok in zip(bodies.image_size[:, 1], size, strict=True)],
+        "annotation_id": bodies.annotation_id,
+        "person_id": bodies.person_id,
+        "bbox_xywh": bodies.bbox,
+        "body_model": [bodies.body_model or "none"] * count,
+        "gender": [g or "neutral" for g in bodies.gender],
+        "transl": known(bodies.transl),
+        "focal": bodies.focal,
+        "center": bodies.center,
+        "camera_model": ["perspective" if ok else None for ok in bodies.known()["focal"]],
+        "valid": valid,
+        "reason": [
+            None if ok else reason or "no-body: the file holds no body for this person"
+            for ok, reason in zip(valid, bodies.reason, strict=True)
+        ],
+        "method": [method] * count,
+        "weights_sha256": [""] * count,
+        "pgtfast_version": [version("pgtfast")] * count,
+    }
+    if bodies.body_model is not None:
+        columns |= {"global_orient": known(bodies.pose[:, :3]), "body_pose": known(bodies.pose[:, 3:])}
+        columns["betas"] = known(np.pad(bodies.betas[:, :10], ((0, 0), (0, max(0, 10 - bodies.betas.shape[1])))))
+    if bodies.latent is not None:
+        columns |= {"latent": bodies.latent, "prior": [bodies.prior] * count}
+    if bodies.keypoints is not None:
+        seen = bodies.known()["keypoints"]
+        columns["landmarks_2d"] = [p if ok else None for p, ok in zip(bodies.keypoints.tolist(), seen, strict=True)]
+        columns["landmark_set"] = [bodies.landmark_set] * count
+        columns.setdefault("visible_keypoints", (bodies.keypoints[..., 2] > 0).sum(1).astype(np.int32))
+    return record_table(columns | bodies.others)
+
+
+def from_table(table: pa.Table, where: str) -> Bodies:
+    """Rows of the store as bodies.
+
+    Args:
+        table: of the store's schema.
+        where: the file, for messages.
+
+    Raises:
+        PgtfastError: the rows are of several data sets, body models or priors.
+    """
+    single = {}
+    for name in ("dataset", "body_model", "landmark_set", "prior"):
+        values = sorted(str(v) for v in table[name].unique().to_pylist() if v is not None)
+        if len(values) > 1:
+            raise PgtfastError(
+                f"{where}: holds rows of several kinds in column {name!r} ({', '.join(values)}); they cannot go in one file: convert them apart"
+            )
+        single[name] = values[0] if values else None
+    model = None if single["body_model"] == "none" else single["body_model"]
+    if model is not None and POSE_SIZES.get(model) != 72:
+        raise PgtfastError(f"{where}: column body_model: wanted a body of SMPL's 24 joints, got {model!r}")
+    bodies = empty_bodies(single["dataset"] or "", model, table["annotation_id"].to_numpy())
+    pose = np.concatenate([vectors(table[name], size) for name, size in (("global_orient", 3), ("body_pose", 69))], 1)
+    size = [table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")]
+    valid = table["valid"].to_numpy()
+    no_body = "no-body: not valid, and no reason is given"
+    told = [None if ok else reason or no_body for ok, reason in zip(valid, table["reason"].to_pylist(), strict=True)]
+    latent = vectors(table["latent"], 32)
+    others = {}
+    for name in _OTHERS:
+        kind = SCHEMA.field(name).type
+        text = pa.types.is_string(kind)
+        column = objects(table[name].to_pylist()) if text else _floats(table[name])
+        if name == "visible_keypoints":
+            column = objects([None if np.isnan(v) else int(v) for v in column])
+        others[name] = column
+    return replace(
+        bodies,
+        image_path=objects(table["image_path"].to_pylist()),
+        image_size=np.stack(size, 1).astype(np.int64).reshape(-1, 2),
+        person_id=table["person_id"].to_numpy().astype(np.int64),
+        bbox=vectors(table["bbox_xywh"], 4),
+        gender=objects(table["gender"].to_pylist()),
+        pose=pose if model is not None else bodies.pose,
+        betas=vectors(table["betas"], 10),
+        transl=vectors(table["transl"], 3),
+        focal=vectors(table["focal"], 2),
+        center=vectors(table["center"], 2),
+        reason=objects(told),
+        latent=latent if np.isfinite(latent).any() else None,
+        prior=single["prior"],
+        keypoints=_landmarks(table["landmarks_2d"]),
+        landmark_set=single["landmark_set"],
+        others=others,
+    )
+
+
+def vectors(column: pa.ChunkedArray, size: int) -> np.ndarray:
+    """(N, size) float64 of a column of fixed-size lists, null as NaN."""
+    array = column.combine_chunks()
+    out = np.full((len(array), size), np.nan)
+    known = array.is_valid().to_numpy(zero_copy_only=False)
+    out[known] = array.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+    return out
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
+
+
+def _landmarks(column: pa.ChunkedArray) -> np.ndarray | None:
+    """(N, K, 3), zero where null; None where all are."""
+    array = column.combine_chunks()
+    known = array.is_valid().to_numpy(zero_copy_only=False)
+    lengths = array.drop_null().value_lengths().unique().to_pylist()
+    if len(lengths) != 1:
+        return None
+    out = np.zeros((len(array), lengths[0], 3))
+    flat = array.drop_null().flatten().flatten()
+    out[known] = flat.to_numpy(zero_copy_only=False).reshape(-1, lengths[0], 3)
+    return out
