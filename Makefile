@@ -48,7 +48,7 @@ $(TEST_VENV)/.wheel: $(PACKAGED) $(TEST_VENV)/.torch
 	@touch $@
 
 $(TEST_VENV)/.dev: pyproject.toml $(TEST_VENV)/.wheel
-	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[annotate,report,train,dev]"
+	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[annotate,report,train,export,rtx,viewer,ray,calibrate,dev]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.pgtfast

@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     job = _job(options, source)
     network = job.open_network()
     with Store(options.out, _config(options, source, network)) as store:
+        if isinstance(source.images, Path):
+            store.write_run(images=str(source.images.resolve()))
         if store.finished and len(store.notes) == store.run.get("parts"):
             print(f"{options.out}: finished already, {store.run['counts']['read']} people; nothing is annotated again")
         else:

@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> None:
 
     quality = load_quality(options.quality)
     with Store(options.out, _config(options, body, prior, weights, quality)) as store:
+        if options.images is not None:
+            store.write_run(images=str(Path(options.images).resolve()))
         left = left_over(people, store)
         if store.finished and not left.any():
             print(f"{options.out}: finished already, {len(people)} people; nothing is fitted again")

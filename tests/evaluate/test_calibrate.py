@@ -77,7 +77,7 @@ def test_people_without_a_quality_do_not_count():
 
 def test_too_few_people_are_refused():
     signals, error = made_up(150, 0)
-    with pytest.raises(PgtfastError, match="150 people with .* wanted at least 200"):
+    with pytest.raises(PgtfastError, match=r"150 people with .* wanted at least 200"):
         fit_models("m", signals, error)
     signals, error = made_up(400, 0)
     with pytest.raises(PgtfastError, match="0 of them within 50 mm"):

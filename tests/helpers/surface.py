@@ -18,6 +18,7 @@ MODULES = (
     "pgtfast.metrics",
     "pgtfast.data",
     "pgtfast.formats",
+    "pgtfast.engines",
     "pgtfast.visuals",
     "pgtfast.fit",
     "pgtfast.synth",
