@@ -209,7 +209,10 @@ class CropPipeline:
 
 def _crops(graph: Graph) -> Any:
     """The graph's nodes."""
-    from nvidia.dali import fn, types
+    from nvidia.dali import fn
+    from nvidia.dali import types as dali_types
+
+    types: Any = dali_types  # whose names are made at run time
 
     def given(name: str, dtype: Any, ndim: int) -> Any:
         # A GPU may still read when its crops are handed out, so there DALI takes copies.

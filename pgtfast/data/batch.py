@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,7 +62,8 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The batch on a device; returns at once where it is there already."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if v is None else v.to(device, non_blocking=True) for k, v in columns.items()})
+        moved: dict[str, Any] = {k: None if v is None else v.to(device, non_blocking=True) for k, v in columns.items()}
+        return Batch(**moved)
 
     def __repr__(self) -> str:
         return f"Batch({len(self)} people, image {tuple(self.image.shape)}, {self.keypoints.shape[1]} landmarks, {self.image.device})"

@@ -30,7 +30,7 @@ def fit_models(method: str, signals: Mapping[str, np.ndarray], error_mm: np.ndar
         PgtfastError: too few people, or too few good or bad ones.
     """
     known = [name for name in SIGNALS if name in signals and np.isfinite(signals[name]).mean() > 0.5]
-    models = []
+    models: list[QualityModel] = []
     for left_out in (0, 1, 2, 3):
         gone = {name for bit, group in enumerate(OPTIONAL) if left_out >> bit & 1 for name in group}
         chosen = tuple(name for name in known if name not in gone)
@@ -61,8 +61,14 @@ def _fit(method: str, names: tuple[str, ...], signals: Mapping[str, np.ndarray],
     curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(unseen, good)
     regression.fit(features, good)
     knots = _knots(curve.X_thresholds_, curve.y_thresholds_)
-    rounded = [tuple(float(f"{v:.6g}") for v in values) for values in (center, scale, regression.coef_[0])]
-    return QualityModel(method, names, *rounded, float(f"{regression.intercept_[0]:.6g}"), knots, len(good))
+    return QualityModel(
+        method, names, center=_rounded(center), scale=_rounded(scale), coefficients=_rounded(regression.coef_[0]),
+        intercept=_rounded(regression.intercept_)[0], knots=knots, people=len(good),
+    )  # fmt: skip
+
+
+def _rounded(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in values)
 
 
 def _knots(at: np.ndarray, value: np.ndarray) -> tuple[tuple[float, float], ...]:

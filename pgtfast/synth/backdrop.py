@@ -301,7 +301,7 @@ def _sky(rng, rays, noise: Noise, color) -> None:
     clouds = noise(bearing * 6, height * 16) * 0.6 + noise(bearing * 17, height * 40) * 0.4
     cover = rng.uniform(0, 1)
     amount = np.clip(height * 2.2, 0, 1)
-    white = np.clip(clouds - 1 + cover, 0, 1) * linear(0.9)
+    white = np.clip(clouds - 1 + cover, 0, 1) * linear((0.9,))
     sky = np.stack([low[k] + amount * (high[k] - low[k]) + white for k in range(3)])
     for layer in range(int(rng.integers(1, 4))):
         houses = rng.random() < 0.5

@@ -239,9 +239,8 @@ class Painter:
         hit = number_of >= 0
         rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
         if not len(rows):
-            return Samples(
-                *np.zeros((3, 0), np.int32), np.zeros((3, 0), np.float32), np.zeros(0), np.zeros(0, np.float32)
-            )
+            none = np.zeros(0, np.int32)
+            return Samples(none, none, none, np.zeros((3, 0), np.float32), np.zeros(0), np.zeros(0, np.float32))
         top, left = rows[0] // SAMPLES * SAMPLES, columns[0] // SAMPLES * SAMPLES
         number_of = number_of[
             top : rows[-1] // SAMPLES * SAMPLES + SAMPLES, left : columns[-1] // SAMPLES * SAMPLES + SAMPLES
