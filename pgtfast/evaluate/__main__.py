@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     """Score a run; returns the exit code."""
     options = parse(arguments)
     with needing("annotate", "evaluate"):
-        from ..formats.quality import save_quality
+        from ..formats.quality import add_quality
         from ..formats.store import replacing
         from ._synth import calibrate_synth, evaluate_synth
         from ._table import table
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         with needing("calibrate", "--calibrate"):
             import sklearn  # noqa: F401
         models, about = calibrate_synth(options.world, options.split, options.predictions)
-        save_quality(options.calibrate, models, about)
+        add_quality(options.calibrate, about["method"], models, about)
         print(
             f"{options.calibrate}: {len(models)} models of {about['people']} people; annotate and fit take it with --quality"
         )

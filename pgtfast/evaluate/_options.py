@@ -52,7 +52,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add(
         "--calibrate",
         metavar="FILE",
-        help="fit the quality of the bodies of --predictions to their true errors and write it to FILE, for --quality of annotate and fit",
+        help="fit the quality of the bodies of --predictions to their true errors and write it to FILE, for --quality of annotate and fit; a FILE that is there keeps its models of other methods",
     )
     add("--plot", metavar="PNG", help="also draw how far the quality of --predictions can be trusted")
     add("--json", metavar="FILE", help="also write all numbers, and those of each person, to this file")

@@ -130,6 +130,24 @@ def load_quality(path: str | Path | None = None) -> Quality:
         ) from error
 
 
+def add_quality(path: str | Path, method: str, models: Sequence[QualityModel], about: Mapping) -> None:
+    """Put the models of a method into a file, in place of those that it has of this method.
+
+    Args:
+        path: of the file; made if absent.
+        method: of the record.
+        models: of this method.
+        about: where they were calibrated.
+
+    Raises:
+        PgtfastError: there is a file that is no calibration.
+    """
+    held = load_quality(path) if Path(path).exists() else None
+    others = () if held is None else tuple(model for model in held.models if model.method != method)
+    told = {} if held is None else held.about
+    save_quality(path, [*others, *models], {**told, method: dict(about)})
+
+
 def save_quality(path: str | Path, models: Sequence[QualityModel], about: Mapping) -> None:
     """Write a calibration."""
     from .store import replacing

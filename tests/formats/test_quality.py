@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.formats.quality import EMBEDDED, SIGNALS, Quality, QualityModel, load_quality, save_quality
+from pgtfast.formats.quality import EMBEDDED, SIGNALS, Quality, QualityModel, add_quality, load_quality, save_quality
 from pgtfast.formats.rows import truncation
 
 ONE = QualityModel("m", ("prior_energy",), (0.0,), (1.0,), (-1.0, 0.0), 0.0, ((-3.0, 0.0), (3.0, 1.0)), 300)
@@ -48,6 +48,17 @@ def test_a_file_gives_the_same_scores(tmp_path):
     assert read.models == (TWO, ONE)
     assert read.about == {"people": 3}
     assert len(read.sha256) == 64
+
+
+def test_models_of_a_method_take_the_place_of_those_before(tmp_path):
+    path = tmp_path / "q.json"
+    add_quality(path, "m", [TWO, ONE], {"people": 1})
+    other = dataclasses.replace(ONE, method="other")
+    add_quality(path, "other", [other], {"people": 2})
+    add_quality(path, "m", [ONE], {"people": 3})
+    held = load_quality(path)
+    assert held.models == (other, ONE)
+    assert held.about == {"m": {"people": 3}, "other": {"people": 2}}
 
 
 def test_the_package_judges_fits_and_annotations():
