@@ -28,10 +28,10 @@ def test_runs_twice(tmp_path):
     assert first.returncode == 0, first.stderr
     result = json.loads((tmp_path / "demo/result.json").read_text())
     assert result["people"]["compared"] > 0
-    assert set(result["runs"]) == {"annotated", "fitted"}
+    assert set(result["runs"]) == {"annotated", "refined", "fitted"}
     standing = result["one standing body for all"]["pa_mpjpe_mm"]
     assert result["runs"]["fitted"]["errors"]["pa_mpjpe_mm"] < standing
-    for name in ("world/wild/contact_sheet.jpg", "annotated/contact_sheet.jpg", "against_truth.jpg"):
+    for name in ("world/wild/contact_sheet.jpg", "refined/contact_sheet.jpg", "against_truth.jpg"):
         assert (tmp_path / "demo" / name).is_file()
         assert name in first.stdout
     second = subprocess.run(command, capture_output=True, text=True, check=False)
