@@ -10,7 +10,7 @@ CUDA ?= $(if $(shell command -v nvidia-smi 2>/dev/null),AUTO,OFF)
 VENV ?= .venv
 TEST_VENV ?= .venv-test
 VENV_FLAGS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadfile
 DEMO_ARGS ?=
 PGTFAST_SHARED ?= $(abspath ../shared)
 

@@ -26,6 +26,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("PGTFAST_REQUIRE_CUDA=1: run with --device cuda")
 
 
+@pytest.fixture(autouse=True)
+def denormals():
+    """Training flushes denormal numbers in its process; what a test made of them must not reach the next."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> str:
     """Device of the ops under test, from `--device`."""

@@ -120,7 +120,13 @@ def _check_values(where: str, values: list, wanted: dict[str, tuple[int, ...]]) 
 def _precision(model: ModelProto, grid: NodeProto, name: str) -> str:
     """Of the weights of convolutions and matrix products; the sampling must read float32 in all of them."""
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    shapes = onnx.shape_inference.infer_shapes(model)
+    try:
+        shapes = onnx.shape_inference.infer_shapes(model)
+    except onnx.shape_inference.InferenceError as error:
+        reason = str(error).splitlines()[0]
+        raise PgtfastError(
+            f"{name}: its types contradict each other ({reason}); wanted the backbone alone in float16, or none"
+        ) from error
     sampled = {v.name: v.type.tensor_type.elem_type for v in shapes.graph.value_info}
     if {sampled.get(value) for value in grid.input} != {TensorProto.FLOAT}:
         raise PgtfastError(f"{name}: wanted GridSample in float32")

@@ -144,13 +144,13 @@ def test_pictures(run):
 def test_a_finished_run_is_recognised_and_another_config_refused(run, checkpoint, photos, tmp_path, capsys):
     before = {p: p.stat().st_mtime_ns for p in (run / "annotations").iterdir()}
     given = ("--coco", GOLDEN, "--images", photos, "--out", run)
-    annotate("--checkpoint", checkpoint, *given, "--flip-test")
+    annotate("--checkpoint", checkpoint, *given, "--flip-test", "--jitter", 2)
     assert "finished already" in capsys.readouterr().out
-    annotate("--checkpoint", checkpoint, *given, check=2)
+    annotate("--checkpoint", checkpoint, *given, "--jitter", 2, check=2)
     assert "flip_test: True there, False now" in capsys.readouterr().err
     torch.manual_seed(1)
     save_annotator(tmp_path / "other.ckpt", Annotator(NETWORK), sets=("p2p25", "coco17"))
-    annotate("--checkpoint", tmp_path / "other.ckpt", *given, "--flip-test", check=2)
+    annotate("--checkpoint", tmp_path / "other.ckpt", *given, "--flip-test", "--jitter", 2, check=2)
     assert "another config (network:" in capsys.readouterr().err
     assert before == {p: p.stat().st_mtime_ns for p in (run / "annotations").iterdir()}
 

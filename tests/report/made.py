@@ -15,12 +15,20 @@ from pgtfast import load_body, load_vposer, reference
 from pgtfast.body import BodyModel
 from pgtfast.data import People
 from pgtfast.formats import Store, record_table
+from pgtfast.formats.quality import Quality, QualityModel
 from pgtfast.formats.rows import Solved, rows
 
 SIZE = (160, 120)
 FOCAL, CENTER = torch.tensor([220.0, 220.0]), torch.tensor([79.5, 59.5])
 SKIPPED = 2
 """The last people of a run have no body."""
+
+QUALITY = Quality(
+    (QualityModel("test", ("reprojection_rel",), (0.0,), (1.0,), (-1.0, 0.0), 0.0, ((1.5, 0.05), (5.5, 0.95)), 300),),
+    {},
+    "",
+)
+"""Falls with the logarithm of the keypoints' error."""
 
 
 def poses(count: int, seed: int = 0) -> dict[str, Tensor]:
@@ -104,6 +112,7 @@ def write_run(
             columns = rows(
                 people.rows(at), chosen, solved if len(chosen) else None, keypoints=points[at], body_model=body.kind,
                 gender=body.gender, prior=None, method="test", weights_sha256="0",
+                quality=QUALITY,
             )  # fmt: skip
             store.write_part(record_table(columns))
         store.write_run(finished=True, rates={"people_per_second": 12.5})
