@@ -92,6 +92,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="draw N of the images with their bodies, and a contact sheet (default: 0)",
     )
     add("--export", choices=EXPORTS, help="also write the valid people in this format")
+    add(
+        "--min-quality",
+        type=number(0, 1, "quality"),
+        metavar="Q",
+        help="with --export: leave out people of a lower quality, or of none",
+    )
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people")
     options = parser.parse_args(arguments)
     _check(parser, options)

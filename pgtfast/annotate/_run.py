@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
                 return 128 + stop.signal
             _finish(store, plan, job, done, seconds)
         if options.export == "neuralannot":
-            export_neuralannot(store, network.body.kind)
+            export_neuralannot(store, network.body.kind, options.min_quality)
         if options.overlays and isinstance(source.images, Path):
             with needing("report", "--overlays"):
                 from ..visuals.runs import draw_run

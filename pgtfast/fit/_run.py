@@ -189,7 +189,7 @@ def as_solved(result: FitResult, focal: np.ndarray, center: np.ndarray) -> Solve
 def _extras(store: Store, options: argparse.Namespace, body: BodyModel) -> None:
     """Exports and pictures of what the store holds."""
     if options.export == "neuralannot":
-        export_neuralannot(store, body.kind)
+        export_neuralannot(store, body.kind, options.min_quality)
     if options.overlays:
         with needing("report", "--overlays"):
             from ..visuals.runs import draw_run

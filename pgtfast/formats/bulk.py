@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from .neuralannot import write_neuralannot
 from .store import Store, iter_records, read_records
@@ -98,13 +99,20 @@ def finish_run(
         print(f"skipped {number}: {code}")
 
 
-def export_neuralannot(store: Store, body_kind: str) -> None:
-    """Write the valid people of a run as RUN/export/<dataset>_<BODY>_NeuralAnnot.json."""
+def export_neuralannot(store: Store, body_kind: str, min_quality: float | None = None) -> None:
+    """Write the valid people of a run, with `min_quality` those of at least this quality, as RUN/export/<dataset>_<BODY>_NeuralAnnot.json."""
     folder = store.folder / "export"
     folder.mkdir(exist_ok=True)
     path = folder / f"{store.config['dataset']}_{body_kind.upper()}_NeuralAnnot.json"
-    written = write_neuralannot(path, read_records(store.folder))
-    print(f"{path}: {written} people")
+    table = read_records(store.folder)
+    if min_quality is not None:
+        valid = sum(table["valid"].to_pylist())
+        table = table.filter(pc.field("quality") >= min_quality)  # null is no more than anything
+    written = write_neuralannot(path, table)
+    left = (
+        "" if min_quality is None else f"; {valid - written} are left out, of quality below {min_quality:g} or of none"
+    )
+    print(f"{path}: {written} people{left}")
     if body_kind != "smpl":
         print(
             f"{path}: parameters of the {body_kind!r} body; its shape is not SMPL's, so SMPL's mesh will not fit the photos as well"

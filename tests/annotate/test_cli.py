@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,19 @@ def test_the_export_projects_to_the_same_error(run):
         used = given[:, 2] > 0
         error = np.linalg.norm(pixels - given[:, :2], axis=1)[used].mean()
         assert abs(error - rows[number]["reprojection_px"]) < 1e-2
+
+
+def test_who_is_below_a_quality_is_left_out_of_the_export(run, checkpoint, photos, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    qualities = {row["annotation_id"]: row["quality"] for row in read_records(run).to_pylist() if row["valid"]}
+    least = float(np.median(list(qualities.values())))
+    annotate(
+        "--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--out", copy, "--export", "neuralannot", "--flip-test",
+        "--jitter", 2, "--min-quality", least,
+    )  # fmt: skip
+    held = read_neuralannot(next((copy / "export").glob("*.json")))
+    assert set(held.annotation_id.tolist()) == {n for n, q in qualities.items() if q >= np.float32(least)}
+    assert f"{len(qualities) - len(held.annotation_id)} are left out" in capsys.readouterr().out
 
 
 def test_pictures(run):
