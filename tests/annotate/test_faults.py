@@ -32,11 +32,12 @@ def test_killed_at_twenty_random_moments(crowd, network, forks, undisturbed, tmp
     for _ in range(20):
         child = forks.Process(target=children.annotate, args=(words(crowd, network, out), tmp_path / "told"))
         child.start()
-        wanted = len(kept) + draw.choice((0, 0, 1, 2))
+        wanted = len(kept) + draw.choice((0, 1))
         end = time.monotonic() + (60 if wanted > len(kept) else 0)
         while time.monotonic() < end and child.is_alive() and len(list((out / "annotations").glob("part-*"))) < wanted:
             time.sleep(0.002)
-        time.sleep(draw.uniform(0, 0.25))
+        # while it starts, or soon after a new part, before on a busy machine many more are there
+        time.sleep(draw.uniform(0, 0.25 if wanted == len(kept) else 0.02))
         child.kill()
         child.join()
         assert child.exitcode in (-signal.SIGKILL, 0), (tmp_path / "told").read_text()
