@@ -20,7 +20,7 @@ def open_engine(
     device: torch.device | str = "cpu",
     *,
     precision: str = "fp32",
-    channels_last: bool = False,
+    channels_last: bool | None = None,
     cuda_graphs: bool = True,
 ) -> Engine:
     """Open a network to run it.
@@ -30,7 +30,7 @@ def open_engine(
         path: "torch": a checkpoint or the folder of a run. Else a file that ``python -m pgtfast.export`` made for this engine.
         device: where it shall run.
         precision: of "torch": "fp32", or "fp16" for the backbone in float16 and the heads in float32. An engine file has its own.
-        channels_last: of "torch": lay images and weights out as (B, H, W, C).
+        channels_last: of "torch": lay images and weights out as (B, H, W, C); None does so on a CPU.
         cuda_graphs: of "torch" on a GPU: record and replay the calls.
 
     Raises:
@@ -44,9 +44,10 @@ def open_engine(
             raise PgtfastError(f"{path}: an engine file; say --engine {read_engine_file(path)[0].engine}")
         from .torch_engine import TorchEngine
 
-        options = {"channels_last": channels_last, "cuda_graphs": cuda_graphs}
-        return TorchEngine.open(path, device, precision=precision, sha256=file_sha256, **options)
-    if precision != "fp32" or channels_last or not cuda_graphs:
+        return TorchEngine.open(
+            path, device, precision=precision, sha256=file_sha256, channels_last=channels_last, cuda_graphs=cuda_graphs
+        )
+    if precision != "fp32" or channels_last is not None or not cuda_graphs:
         raise PgtfastError(f"{name}: precision and layout are those of the engine file; only torch takes them here")
     file, payload = read_engine_file(path)
     if file.engine != name:

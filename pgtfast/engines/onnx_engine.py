@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ class OnnxEngine(Engine):
     Args:
         path: the engine file; a plain ONNX model to the library.
         file: what it says of itself.
-        device: cpu, or cuda for ONNX Runtime's CUDA provider; no other provider takes its place.
+        device: cpu, where as many threads as torch has take crops of a batch each, or cuda for ONNX Runtime's CUDA provider; no other provider takes its place.
     """
 
     kind = "onnxruntime"
@@ -38,8 +39,7 @@ class OnnxEngine(Engine):
                 f"--engine onnxruntime --device {device}: the installed onnxruntime {onnxruntime.__version__} has no {wanted}: pip install onnxruntime-gpu"
             )
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1
         place = {} if device.type == "cpu" else {"device_id": str(device.index or 0), "use_tf32": "0"}
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(wanted, place)])
@@ -54,11 +54,17 @@ class OnnxEngine(Engine):
                 "mend its CUDA and cuDNN libraries, or say --device cpu"
             )
         self.provider = wanted
+        self._threads = ThreadPoolExecutor(torch.get_num_threads(), "pgtfast-onnxruntime")
 
     def _run(self, image: Tensor) -> Prediction:
-        if self.device.type == "cpu":
-            return Prediction(*map(torch.from_numpy, self._session.run(OUTPUTS, {INPUT: image.numpy()})))
-        return self._run_bound(image)
+        return self._run_shared(image) if self.device.type == "cpu" else self._run_bound(image)
+
+    def _run_shared(self, image: Tensor) -> Prediction:
+        """Each thread takes crops of its own: threads that share one crop's layers wait for each other at the end of every layer."""
+        parts = image.numpy()
+        shares = np.array_split(parts, min(self._threads._max_workers, len(parts)))
+        found = list(self._threads.map(lambda share: self._session.run(OUTPUTS, {INPUT: share}), shares))
+        return Prediction(*(torch.from_numpy(np.concatenate(values)) for values in zip(*found, strict=True)))
 
     def _run_bound(self, image: Tensor) -> Prediction:
         """On the tensors' own memory. ONNX Runtime has a stream of its own, so both sides wait."""

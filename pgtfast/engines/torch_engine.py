@@ -27,7 +27,7 @@ class TorchEngine(Engine):
         origin: of the network.
         network: its layers.
         device: where they shall run.
-        channels_last: lay images and weights out as (B, H, W, C).
+        channels_last: lay images and weights out as (B, H, W, C); None does so on a CPU.
         cuda_graphs: on a GPU, record the calls of each batch size once and replay them.
     """
 
@@ -39,10 +39,12 @@ class TorchEngine(Engine):
         network: nn.Module,
         device: torch.device,
         *,
-        channels_last: bool = False,
+        channels_last: bool | None = None,
         cuda_graphs: bool = True,
     ) -> None:
         super().__init__(origin, device)
+        if channels_last is None:
+            channels_last = device.type == "cpu"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self._network = network.to(device).eval().to(memory_format=self._layout)  # type: ignore[call-overload]
         self._graphs: OrderedDict[int, _Graph] | None = None
@@ -51,13 +53,14 @@ class TorchEngine(Engine):
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike, device: torch.device, *, precision: str, sha256: Callable[[os.PathLike], str], **options: bool
+        cls, path: str | os.PathLike, device: torch.device, *, precision: str, sha256: Callable[[os.PathLike], str],
+        channels_last: bool | None = None, cuda_graphs: bool = True,
     ) -> TorchEngine:  # fmt: skip
         """From a checkpoint or the folder of a run."""
         loaded = load_annotator(path)
         origin = Origin(loaded.about, sha256(network_file(path, ANNOTATOR)), precision)
         network = loaded.network if precision == "fp32" else Lowered(loaded.network, precision)
-        return cls(origin, network, device, **options)
+        return cls(origin, network, device, channels_last=channels_last, cuda_graphs=cuda_graphs)
 
     def _run(self, image: Tensor) -> Prediction:
         if self._graphs is None:

@@ -33,7 +33,7 @@ def plain(checkpoint):
 
 
 def test_torch_is_the_network(checkpoint, plain):
-    engine = open_engine("torch", checkpoint)
+    engine = open_engine("torch", checkpoint, channels_last=False)
     for found, wanted in zip(engine(crops(3)), plain(crops(3)), strict=True):
         assert torch.equal(found, wanted)
     assert engine.name == "torch"
@@ -61,7 +61,15 @@ def test_fp16_is_the_backbone_alone(checkpoint, plain):
 
 
 def test_channels_last_is_a_layout(checkpoint, plain):
-    check_close(open_engine("torch", checkpoint, channels_last=True)(crops(3)), plain(crops(3)), EXACT)
+    for laid in ({}, {"channels_last": True}):
+        check_close(open_engine("torch", checkpoint, **laid)(crops(3)), plain(crops(3)), EXACT)
+
+
+def test_threads_share_the_crops_of_a_batch(onnx_files, plain):
+    torch.set_num_threads(3)  # one_thread sets it back
+    engine = open_engine("onnxruntime", onnx_files["fp32"])
+    for count in (1, 2, 3, 7):
+        check_close(engine(crops(count)), plain(crops(count)), EXACT)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
