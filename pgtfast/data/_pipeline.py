@@ -125,15 +125,18 @@ def share_pictures(graph: Graph, inputs: Inputs, owner: np.ndarray) -> None:
     start, shape = inputs["start"], inputs["shape"]
     picture = np.arange(len(owner), dtype=np.int32)
     first = np.flatnonzero(np.diff(owner, prepend=-1))
-    for at, end in zip(first, [*first[1:], len(owner)], strict=True):
-        low, high = start[at:end].min(0), (start[at:end] + shape[at:end]).max(0)
-        around, apart = np.prod(high - low, dtype=np.int64), np.prod(shape[at:end], axis=1, dtype=np.int64).sum()
-        if end - at == 1 or (around > _APART and around > 2 * apart):
-            continue
-        inputs["matrix"][at:end, :2, 2] += start[at:end] - low
-        start[at], shape[at] = low, high - low
-        start[at + 1 : end], shape[at + 1 : end], picture[at:end] = 0, 1, at
-        inputs["encoded"][at + 1 : end] = [_NO_PICTURE] * (end - at - 1)
+    counts = np.diff(first, append=len(owner))
+    low, high = np.minimum.reduceat(start, first), np.maximum.reduceat(start + shape, first)
+    around = np.prod(high - low, axis=1, dtype=np.int64)
+    apart = np.add.reduceat(np.prod(shape, axis=1, dtype=np.int64), first)
+    together = (counts > 1) & ((around <= _APART) | (around <= 2 * apart))
+    crops = np.repeat(together, counts)
+    inputs["matrix"][crops, :2, 2] += (start - np.repeat(low, counts, axis=0))[crops]
+    picture[crops] = np.repeat(first, counts)[crops]
+    start[crops], shape[crops] = 0, 1
+    start[first[together]], shape[first[together]] = low[together], (high - low)[together]
+    for at in np.flatnonzero(picture != np.arange(len(owner))):
+        inputs["encoded"][at] = _NO_PICTURE
     inputs["picture"] = picture
 
 

@@ -173,9 +173,7 @@ class BulkLoader:
         """Read the pictures of some people; batches of them, more than one where the pictures are huge."""
         shown: list[_Shown] = []
         pixels = 0
-        for held in readers.map(self._open, groups):
-            if held is None:
-                continue
+        for held in self._boxed(groups, list(readers.map(self._open, groups))):
             more = held.picture.width * held.picture.height
             if shown and pixels + more > self.config.most_pixels:
                 yield self._ready(_Step(shown))
@@ -184,8 +182,8 @@ class BulkLoader:
             pixels += more
         yield self._ready(_Step(shown, ended))
 
-    def _open(self, group: _Group) -> _Shown | None:
-        """Read a picture; None where nobody of it can be shown, and then they have a reason."""
+    def _open(self, group: _Group) -> Picture | None:
+        """Read a picture; None where it cannot be, and then its people have a reason."""
         people, rows = group.shard.people, group.rows
         name = people.image_path[rows[0]]
         annotated = people.image_size[rows[0]]
@@ -193,17 +191,35 @@ class BulkLoader:
         if picture.reason is not None:
             people.reason[rows] = picture.reason
             return None
-        size = np.array([[picture.width, picture.height]] * len(rows))
-        unknown = rows[(people.image_size[rows] <= 0).any(1)]
-        people.image_size[unknown] = picture.width, picture.height
-        whole = rows[np.isinf(people.bbox[rows]).any(1)]
-        people.bbox[whole] = 0, 0, picture.width, picture.height
-        boxes = crop_boxes(person_boxes(people.bbox[rows], people.keypoints[rows]), size, self.config.crop_size)
-        good = ~np.isnan(boxes[:, 0])
-        people.reason[rows[~good]] = (
-            f"box: it has no extent within the picture of {picture.width} x {picture.height} pixels"
-        )
-        return _Shown(group.shard, rows[good], picture, boxes[good]) if good.any() else None
+        size = picture.width, picture.height
+        if (people.image_size[rows] <= 0).any():
+            people.image_size[rows[(people.image_size[rows] <= 0).any(1)]] = size
+        if np.isinf(people.bbox[rows]).any():
+            people.bbox[rows[np.isinf(people.bbox[rows]).any(1)]] = 0, 0, *size
+        return picture
+
+    def _boxed(self, groups: list[_Group], pictures: list[Picture | None]) -> Iterator[_Shown]:
+        """Groups whose picture was read, with the boxes of their crops; whoever has none has a reason."""
+        read = [(group, picture) for group, picture in zip(groups, pictures, strict=True) if picture is not None]
+        if not read:
+            return
+        counts = [len(group.rows) for group, _ in read]
+        given = [(g.shard.people.bbox[g.rows], g.shard.people.keypoints[g.rows]) for g, _ in read]
+        bbox, keypoints = (np.concatenate(column) for column in zip(*given, strict=True))
+        size = np.repeat([(picture.width, picture.height) for _, picture in read], counts, axis=0)
+        boxes = crop_boxes(person_boxes(bbox, keypoints), size, self.config.crop_size)
+        usable = ~np.isnan(boxes[:, 0])
+        ends = np.cumsum(counts)
+        for (group, picture), at, end in zip(read, ends - counts, ends, strict=True):
+            good = usable[at:end]
+            if good.all():
+                yield _Shown(group.shard, group.rows, picture, boxes[at:end])
+                continue
+            group.shard.people.reason[group.rows[~good]] = (
+                f"box: it has no extent within the picture of {picture.width} x {picture.height} pixels"
+            )
+            if good.any():
+                yield _Shown(group.shard, group.rows[good], picture, boxes[at:end][good])
 
     def _picture(self, name: str, places: dict[str, Place] | None, size: tuple[int, int]) -> Picture:
         try:

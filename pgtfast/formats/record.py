@@ -77,7 +77,7 @@ def record_table(columns: Mapping[str, Any]) -> pa.Table:
     """Make a table of the store's schema.
 
     Args:
-        columns: name -> N values: a list, or an array (N,) or (N, size) whose rows that hold NaN become null. Missing columns are null.
+        columns: name -> N values: a list, or an array (N,) or (N, size) whose rows that hold NaN become null, or (N, K, 3) whose rows of nothing but NaN do. Missing columns are null.
 
     Raises:
         ValueError: a column is unknown, of a wrong size, or lacks a value that every row must have.
@@ -95,7 +95,7 @@ def record_table(columns: Mapping[str, Any]) -> pa.Table:
             array = pa.nulls(count, field.type)
         else:
             try:
-                array = pa.array(_plain(columns[field.name]), field.type)
+                array = _column(columns[field.name], field.type)
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise ValueError(f"column {field.name}: wanted {field.type}: {error}") from error
         if not field.nullable and array.null_count:
@@ -104,11 +104,28 @@ def record_table(columns: Mapping[str, Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def _plain(values: Any) -> Any:
-    """Arrays as lists, rows that hold NaN as None."""
+def _column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Values as a column; an array's rows that hold NaN are null, lists of points where all is NaN."""
     if not isinstance(values, np.ndarray) or values.dtype == object:
-        return list(values)
-    if values.dtype.kind != "f":
-        return values.tolist() if values.ndim > 1 else values
-    missing = np.isnan(values).reshape(len(values), -1).any(1)
-    return [None if gone else row for gone, row in zip(missing, values.tolist(), strict=True)]  # type: ignore[arg-type]
+        return pa.array(list(values), kind)
+    if values.dtype.kind == "f" and values.ndim == 3 and pa.types.is_list(kind):
+        missing = np.isnan(values).all((1, 2))
+        points = values[~missing].reshape(-1, values.shape[2])
+        starts = values.shape[1] * np.append(0, np.cumsum(~missing))
+        starts = pa.array(starts, pa.int32(), mask=np.append(missing, False))
+        points = _vectors(points, kind.value_type, np.zeros(len(points), bool))
+        return pa.ListArray.from_arrays(starts, points, type=kind)
+    if values.dtype.kind == "f" and values.ndim == 2 and pa.types.is_fixed_size_list(kind):
+        return _vectors(values, kind, np.isnan(values.sum(1)))
+    if values.dtype.kind == "f" and values.ndim == 1:
+        return pa.array(values.astype(np.float32), kind, mask=np.isnan(values))
+    return pa.array(values.tolist() if values.ndim > 1 else values, kind)
+
+
+def _vectors(values: np.ndarray, kind: pa.FixedSizeListType, missing: np.ndarray) -> pa.Array:
+    """(N, size) as lists of one size, the missing (N,) ones null."""
+    if values.shape[1] != kind.list_size:
+        raise pa.ArrowInvalid(f"got {values.shape[1]} values a row")
+    numbers = values.astype(np.float32)
+    numbers[missing] = 0  # lies under the null
+    return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), type=kind, mask=pa.array(missing))

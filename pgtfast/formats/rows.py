@@ -76,7 +76,7 @@ def rows(
     """
     count = len(people)
     known = np.array([path is not None for path in people.image_path], bool) & (people.image_size > 0).all(1)
-    used = keypoints[..., 2] > 0
+    visible = (keypoints[..., 2] > 0).sum(1, dtype=np.int32)
     columns = {
         "dataset": [people.dataset] * count,
         "image_path": people.image_path,
@@ -88,8 +88,8 @@ def rows(
         "body_model": [body_model] * count,
         "gender": [gender] * count,
         "landmark_set": [people.landmark_set] * count,
-        "landmarks_2d": [p.tolist() if u.any() else None for p, u in zip(keypoints, used, strict=True)],
-        "visible_keypoints": used.sum(1).astype(np.int32),
+        "landmarks_2d": np.where(visible[:, None, None] > 0, keypoints, np.nan),
+        "visible_keypoints": visible,
         "method": [method] * count,
         "weights_sha256": [weights_sha256] * count,
         "pgtfast_version": [version("pgtfast")] * count,

@@ -48,6 +48,18 @@ def test_what_is_written_is_read(tmp_path):
     assert read_records(tmp_path / "run", columns=("valid",)).column_names == ["valid"]
 
 
+def test_missing_numbers_become_null():
+    nan = np.nan
+    points = np.array([[[1, 2, 1], [3, 4, 0]], [[nan] * 3] * 2, [[5, 6, 1], [nan, nan, 0]]])
+    table = people([1, 2, 3], landmarks_2d=points, quality=np.array([0.5, nan, 1]), focal=np.array([[nan, 1], [2, 3], [nan, nan]]))  # fmt: skip
+    table.validate(full=True)
+    assert table["landmarks_2d"].is_null().to_pylist() == [False, True, False]
+    assert table["landmarks_2d"][0].as_py() == [[1, 2, 1], [3, 4, 0]]
+    np.testing.assert_array_equal(table["landmarks_2d"][2].as_py(), [[5, 6, 1], [nan, nan, 0]])
+    assert table["quality"].to_pylist() == [0.5, None, 1]
+    assert table["focal"].to_pylist() == [None, [2, 3], None]
+
+
 def test_columns_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="columns: nonsense not in the record"):
         record_table({"nonsense": [1]})
