@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         prog="pgtfast bench",
         description="Times pgtfast against other packages on a random body in SMPL's shape: one run, the same inputs, correctness first (against smplx "
         "where it takes part, else pgtfast.reference in float64), samples interleaved. Times are medians [quartiles] in ms a body on the CPU; the floor "
-        "is the least flops and bytes of the work at this machine's measured speeds. `pgtfast bench loader --help` times the reading of images.",
+        "is the least flops and bytes of the work at this machine's measured speeds. `pgtfast bench annotate` times the bulk run, `pgtfast bench loader` the reading of images; each has its own --help.",
     )
     p.add_argument("suite", nargs="*", help=f"{', '.join(SUITES)}; all by default")
     p.add_argument(
@@ -82,6 +82,10 @@ def limit_threads(threads: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the suites asked for and print as they go."""
+    if arguments[:1] == ["annotate"]:
+        from ._annotate import main as annotate
+
+        return annotate(arguments[1:])
     if arguments[:1] == ["loader"]:
         from ._loader import main as loader
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +70,9 @@ def main(arguments: list[str]) -> int:
 
 def measure(args: argparse.Namespace, crop_size: tuple[int, int], scratch: Path) -> dict[str, Any]:
     """Take samples of the contestants in turns."""
-    from .._system import processor_name
     from ..data import ImageSet, Supervision, read_coco_persons
     from ..data.loader import LoaderConfig, MixedLoader, Stream
-    from ._report import _commit
+    from ._report import about_machine
     from ._timing import sample
 
     people = read_coco_persons(args.coco)
@@ -112,17 +109,8 @@ def measure(args: argparse.Namespace, crop_size: tuple[int, int], scratch: Path)
     batches.close()
     ratios = sorted(d[0] / m[0] for d, m in zip(taken["decode"], taken["loader"], strict=True))
     pixels = np.array([(p.width, p.height) for p in _pictures(loader, held)])
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": _commit(),
-        "versions": {"python": platform.python_version(), **versions},
-        "processor": processor_name(),
+        **about_machine(PACKAGES),
         "device": args.device,
         "threads": args.threads,
         "batch": args.batch,

@@ -115,25 +115,32 @@ def _commit() -> str:
     return done.stdout.strip() if done.returncode == 0 and (folder / "pyproject.toml").is_file() else "unknown"
 
 
-def as_json(results: Results, command: list[str]) -> dict[str, Any]:
-    """Everything measured with what it was measured on."""
-    from ..ops.build import build_info
-
+def about_machine(packages: tuple[str, ...]) -> dict[str, Any]:
+    """When, where and with which versions something is measured."""
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    machine = results.machine
     return {
-        "command": command,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **versions},
+        "processor": processor_name(),
+    }
+
+
+def as_json(results: Results, command: list[str]) -> dict[str, Any]:
+    """Everything measured with what it was measured on."""
+    from ..ops.build import build_info
+
+    machine = results.machine
+    return {
+        "command": command,
+        **about_machine(PACKAGES),
         "build": build_info(),
         "device": "cpu",
-        "processor": processor_name(),
         "threads": torch.get_num_threads(),
         "machine": {"gemm_gflops": machine.gflops, "copy_gbs": machine.copy_gbs} if machine else None,
         "unit": "ms a body; fits: ms a person and step; memory: MiB",

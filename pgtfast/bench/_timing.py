@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 QUIET = 0.08
 """A sample counts as quiet when other processes used at most this share of the machine meanwhile."""
@@ -34,14 +36,22 @@ def _busy() -> float | None:
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
-def _own() -> float:
+def own_seconds() -> float:
+    """Seconds of processor time of this process and of its workers that are alive."""
     times = os.times()
-    return times.user + times.system
+    total = times.user + times.system + times.children_user + times.children_system
+    for worker in multiprocessing.active_children():
+        try:
+            ticks = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        except OSError:  # it ended, or there is no /proc
+            continue
+        total += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def sample(call: Callable[[], object], window: float) -> tuple[float, float]:
     """Mean seconds per call over at least `window` seconds, and the share of the machine that others used meanwhile."""
-    busy, own, start = _busy(), _own(), time.perf_counter()
+    busy, own, start = _busy(), own_seconds(), time.perf_counter()
     calls = 0
     while True:
         call()
@@ -53,7 +63,7 @@ def sample(call: Callable[[], object], window: float) -> tuple[float, float]:
     others = (
         0.0
         if busy is None or after is None
-        else max(0.0, after - busy - (_own() - own)) / ((os.cpu_count() or 1) * elapsed)
+        else max(0.0, after - busy - (own_seconds() - own)) / ((os.cpu_count() or 1) * elapsed)
     )
     return elapsed / calls, others
 
