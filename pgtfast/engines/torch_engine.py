@@ -59,8 +59,7 @@ class TorchEngine(Engine):
         """From a checkpoint or the folder of a run."""
         loaded = load_annotator(path)
         origin = Origin(loaded.about, sha256(network_file(path, ANNOTATOR)), precision)
-        network = loaded.network if precision == "fp32" else Lowered(loaded.network, precision)
-        return cls(origin, network, device, channels_last=channels_last, cuda_graphs=cuda_graphs)
+        return cls(origin, Lowered(loaded.network, precision), device, channels_last=channels_last, cuda_graphs=cuda_graphs)
 
     def _run(self, image: Tensor) -> Prediction:
         if self._graphs is None:
