@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from .._options import needing
 from ..networks import Prediction
 from ._engine import INPUT, OUTPUTS, Engine, Origin, output_shapes
 from ._file import EngineFile
+from ._threads import CropThreads
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -54,17 +54,13 @@ class OnnxEngine(Engine):
                 "mend its CUDA and cuDNN libraries, or say --device cpu"
             )
         self.provider = wanted
-        self._threads = ThreadPoolExecutor(torch.get_num_threads(), "pgtfast-onnxruntime")
+        self._share = CropThreads()
 
     def _run(self, image: Tensor) -> Prediction:
-        return self._run_shared(image) if self.device.type == "cpu" else self._run_bound(image)
+        return self._share(self._run_plain, image) if self.device.type == "cpu" else self._run_bound(image)
 
-    def _run_shared(self, image: Tensor) -> Prediction:
-        """Each thread takes crops of its own: threads that share one crop's layers wait for each other at the end of every layer."""
-        parts = image.numpy()
-        shares = np.array_split(parts, min(self._threads._max_workers, len(parts)))
-        found = list(self._threads.map(lambda share: self._session.run(OUTPUTS, {INPUT: share}), shares))
-        return Prediction(*(torch.from_numpy(np.concatenate(values)) for values in zip(*found, strict=True)))
+    def _run_plain(self, image: Tensor) -> Prediction:
+        return Prediction(*map(torch.from_numpy, self._session.run(OUTPUTS, {INPUT: image.numpy()})))
 
     def _run_bound(self, image: Tensor) -> Prediction:
         """On the tensors' own memory. ONNX Runtime has a stream of its own, so both sides wait."""

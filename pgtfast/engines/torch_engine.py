@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..networks import Prediction
 from ..networks.files import ANNOTATOR, load_annotator, network_file
 from ._engine import Engine, Origin
+from ._threads import CropThreads
 from .lowered import Lowered
 
 MOST_GRAPHS = 8
@@ -47,6 +48,7 @@ class TorchEngine(Engine):
             channels_last = device.type == "cpu"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         self._network = network.to(device).eval().to(memory_format=self._layout)  # type: ignore[call-overload]
+        self._share = CropThreads() if device.type == "cpu" else None
         self._graphs: OrderedDict[int, _Graph] | None = None
         if device.type == "cuda" and cuda_graphs:
             self._graphs = OrderedDict()
@@ -59,9 +61,13 @@ class TorchEngine(Engine):
         """From a checkpoint or the folder of a run."""
         loaded = load_annotator(path)
         origin = Origin(loaded.about, sha256(network_file(path, ANNOTATOR)), precision)
-        return cls(origin, Lowered(loaded.network, precision), device, channels_last=channels_last, cuda_graphs=cuda_graphs)
+        return cls(
+            origin, Lowered(loaded.network, precision), device, channels_last=channels_last, cuda_graphs=cuda_graphs
+        )
 
     def _run(self, image: Tensor) -> Prediction:
+        if self._share is not None:
+            return self._share(self._forward_plain, image)
         if self._graphs is None:
             return self._forward(image)
         with torch.cuda.device(image.device):
@@ -73,6 +79,10 @@ class TorchEngine(Engine):
 
     def _forward(self, image: Tensor) -> Prediction:
         with torch.backends.cudnn.flags(enabled=True, benchmark=self._graphs is not None, allow_tf32=False):
+            return self._forward_plain(image)
+
+    def _forward_plain(self, image: Tensor) -> Prediction:
+        with torch.inference_mode():  # each thread's own
             return self._network(image.contiguous(memory_format=self._layout))
 
 

@@ -64,11 +64,13 @@ def test_channels_last_is_a_layout(checkpoint, plain):
         check_close(open_engine("torch", checkpoint, **laid)(crops(3)), plain(crops(3)), EXACT)
 
 
-def test_threads_share_the_crops_of_a_batch(onnx_files, plain):
+def test_threads_share_the_crops_of_a_batch(checkpoint, onnx_files, plain):
     torch.set_num_threads(3)  # one_thread sets it back
-    engine = open_engine("onnxruntime", onnx_files["fp32"])
+    engines = open_engine("torch", checkpoint), open_engine("onnxruntime", onnx_files["fp32"])
     for count in (1, 2, 3, 7):
-        check_close(engine(crops(count)), plain(crops(count)), EXACT)
+        for engine in engines:
+            check_close(engine(crops(count)), plain(crops(count)), EXACT)
+    assert torch.get_num_threads() == 3, "the caller's own"
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
