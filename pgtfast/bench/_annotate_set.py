@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from .._errors import PgtfastError
 from ..networks import Annotator, NetworkConfig
 from ..networks.files import save_annotator
@@ -52,7 +54,7 @@ def network_files(args: argparse.Namespace, coco: Path, images: Path, scratch: P
     checkpoint = Path(args.network)
     if args.network in UNTRAINED:
         checkpoint = scratch / "annotator.ckpt"
-        save_annotator(checkpoint, Annotator(UNTRAINED[args.network]), sets=("p2p25", "coco17"))
+        save_annotator(checkpoint, untrained(UNTRAINED[args.network]), sets=("p2p25", "coco17"))
     if args.engine == "torch":
         return Given(checkpoint, checkpoint)
     if args.engine_file is not None:
@@ -65,6 +67,16 @@ def network_files(args: argparse.Namespace, coco: Path, images: Path, scratch: P
     if done.returncode:
         raise PgtfastError(f"--engine {args.engine}: the export failed: {(done.stderr or done.stdout).strip()[-800:]}")
     return Given(checkpoint, made)
+
+
+def untrained(config: NetworkConfig) -> Annotator:
+    """A network of random weights whose bodies stand well before the camera: beside it pixels are a matter of rounding, and exports are refused."""
+    torch.manual_seed(0)
+    network = Annotator(config)
+    camera = network.rotation_net.cam_out[0]
+    assert isinstance(camera, torch.nn.Linear)
+    torch.nn.init.zeros_(camera.weight)
+    return network
 
 
 def given_set(args: argparse.Namespace, scratch: Path) -> tuple[Path, Path]:
