@@ -6,6 +6,7 @@ import argparse
 
 from .._options import count, number
 from ..engines import ENGINES
+from ..engines.lowered import PRECISIONS
 
 EXPORTS = ("neuralannot",)
 
@@ -43,6 +44,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", required=True, metavar="RUN", help="folder of the run; made if absent, never overwritten")
     add("--engine", choices=ENGINES, default="torch",
         help="what runs the network (default: torch); the others need a file that pgtfast.export made for them")  # fmt: skip
+    add("--precision", choices=PRECISIONS, default="fp32",
+        help="of --engine torch: fp32, or fp16 for the backbone in float16 (default: fp32); an engine file has its own")  # fmt: skip
     add("--body", metavar="PATH|free", help="body model file (default: the one the network was trained with)")
     add("--prior", metavar="PATH|free", help="VPoser folder or file (default: the one the network was trained with)")
     add(

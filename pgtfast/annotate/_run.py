@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _job(options: argparse.Namespace, source: Input) -> Job:
     same = (
-        "checkpoint", "engine", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "jitter",
+        "checkpoint", "engine", "precision", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "jitter",
         "quality", "refine", "follow_links",
     )  # fmt: skip
     return Job(out=Path(options.out), images=source.images, **{name: getattr(options, name) for name in same})

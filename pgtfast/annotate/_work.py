@@ -30,6 +30,7 @@ class Job:
     images: Path | tuple[Path, ...]
     checkpoint: str
     engine: str
+    precision: str
     body: str | None
     prior: str | None
     device: str
@@ -49,7 +50,9 @@ class Job:
         device = chosen_device(self.device)
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
-        return open_network(self.checkpoint, self.engine, device, body=self.body, prior=self.prior)
+        return open_network(
+            self.checkpoint, self.engine, device, body=self.body, prior=self.prior, precision=self.precision
+        )
 
     def open_pictures(self) -> Pictures:
         """Where the pictures lie."""

@@ -83,7 +83,7 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
         argparse.Namespace(root=None, coco=set_.coco, images=[str(set_.images)], dataset="bench", limit=None)
     )
     job = Job(
-        out=scratch / "run", images=set_.images, checkpoint=str(given.engine), engine=args.engine, body=None, prior=None, device=args.device,
+        out=scratch / "run", images=set_.images, checkpoint=str(given.engine), engine=args.engine, precision="fp32", body=None, prior=None, device=args.device,
         threads=args.threads, batch_size=args.batch, loader_threads=args.threads, exif=False, flip_test=False, jitter=0, quality=None,
         refine=0, follow_links=True,
     )  # fmt: skip

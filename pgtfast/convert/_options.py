@@ -82,6 +82,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="version of that VPoser (vposer-v1, vposer-v2, free): latents are read only where you name it",
     )
+    add("--min-quality", type=number(0, 1, "quality"), metavar="Q",
+        help="of the store's people: leave out those of a lower quality, or of none")  # fmt: skip
     options = parser.parse_args(arguments)
     if (options.prior is None) != (options.prior_version is None):
         parser.error("--prior and --prior-version: give both or none")

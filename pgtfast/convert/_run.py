@@ -36,6 +36,10 @@ def run(options: argparse.Namespace) -> int:
     """Convert; returns the exit code."""
     src, dst = Path(options.src), Path(options.dst)
     options.source = options.source or format_of(src)
+    if options.min_quality is not None and options.source != "parquet":
+        raise PgtfastError(
+            f"--min-quality: {src} is a {options.source} file; only the store of pgtfast knows a quality"
+        )
     target = target_of(options.to, options.variant, dst)
     if target.suffixes and dst.suffix not in target.suffixes:
         raise PgtfastError(f"{dst}: wanted a name that ends in {' or '.join(target.suffixes)} for --to {options.to}")
@@ -101,6 +105,8 @@ class _Flow:
             self.bodies += int(bodies.with_body().sum())
             progress.update(len(bodies))
             self._check_model(bodies)
+            if self.options.min_quality is not None:
+                bodies = self._good(bodies, self.options.min_quality)
             if matcher is not None:
                 if self.options.source == "smplify-x":
                     bodies = self._complete(replace(bodies, image_size=matcher.image_sizes(bodies)))
@@ -111,6 +117,12 @@ class _Flow:
             bodies = self._complete(bodies)
             yield self._writable(bodies)
         progress.close()
+
+    def _good(self, bodies: Bodies, least: float) -> Bodies:
+        """Those of a quality; people without a body stay, for their reason."""
+        low = bodies.with_body() & ~(bodies.others["quality"] >= least)
+        self.notes.count(f"left out: {{n}} people of quality below {least:g}, or of none", int(low.sum()))
+        return bodies.rows(~low)
 
     def _placed_already(self) -> bool:
         """Whether reading has laid the people on those of --people."""

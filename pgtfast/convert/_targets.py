@@ -25,7 +25,7 @@ from ..formats import (
     smplify_x,
     spin,
 )
-from ..formats.bodies import Bodies, joined, to_table
+from ..formats.bodies import OTHERS, Bodies, joined, to_table
 from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex
 from ..formats.store import Store, replacing
@@ -72,11 +72,7 @@ def target_of(to: str, variant: str, dst: Path) -> Target:
 
 
 EVERYTHING = frozenset(
-    (
-        "image_path", "image_size", "bbox", "gender", "pose", "betas", "transl", "focal", "center", "latent", "keypoints", "reprojection_px",
-        "reprojection_rel", "visible_keypoints", "prior_energy", "flip_disagreement_mm", "limit_violation", "quality", "method", "weights_sha256",
-        "pgtfast_version",
-    )
+    ("image_path", "image_size", "bbox", "gender", "pose", "betas", "transl", "focal", "center", "latent", "keypoints", *OTHERS)
 )  # fmt: skip
 
 

@@ -22,10 +22,11 @@ PARTS = {
 }  # fmt: skip
 """Further parameters of SMPL-X and how many numbers each has."""
 
-_OTHERS = (
-    "reprojection_px", "reprojection_rel", "visible_keypoints", "prior_energy", "flip_disagreement_mm", "limit_violation", "quality", "method",
-    "weights_sha256", "pgtfast_version",
+OTHERS = (
+    "reprojection_px", "reprojection_rel", "visible_keypoints", "prior_energy", "flip_disagreement_mm", "jitter_mm", "truncation",
+    "limit_violation", "quality", "method", "weights_sha256", "pgtfast_version",
 )  # fmt: skip
+"""Columns of the record that no published format has."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -267,7 +268,7 @@ def from_table(table: pa.Table, where: str) -> Bodies:
     told = [None if ok else reason or no_body for ok, reason in zip(valid, table["reason"].to_pylist(), strict=True)]
     latent = vectors(table["latent"], 32)
     others = {}
-    for name in _OTHERS:
+    for name in OTHERS:
         kind = SCHEMA.field(name).type
         text = pa.types.is_string(kind)
         column = objects(table[name].to_pylist()) if text else _floats(table[name])

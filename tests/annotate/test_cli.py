@@ -169,6 +169,19 @@ def test_a_finished_run_is_recognised_and_another_config_refused(run, checkpoint
     assert before == {p: p.stat().st_mtime_ns for p in (run / "annotations").iterdir()}
 
 
+def test_the_backbone_in_float16_is_another_config(run, checkpoint, photos, tmp_path, capsys):
+    given = ("--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--precision", "fp16")
+    annotate(*given, "--out", tmp_path / "half")
+    assert json.loads((tmp_path / "half" / "run.json").read_text())["config"]["engine"] == "torch fp16"
+    mine, theirs = (
+        {row["annotation_id"]: row for row in read_records(out).to_pylist()} for out in (tmp_path / "half", run)
+    )
+    apart = [np.abs(np.subtract(mine[k]["body_pose"], row["body_pose"])).max() for k, row in theirs.items() if row["valid"]]  # fmt: skip
+    assert 0 < max(apart) < 0.05
+    annotate(*given, "--out", run, "--flip-test", "--jitter", 2, check=2)
+    assert "engine: 'torch' there, 'torch fp16' now" in capsys.readouterr().err
+
+
 def test_bad_pictures_are_rows_with_reasons(checkpoint, photos, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -268,6 +281,7 @@ BAD = {
     "not a network": (["--checkpoint", "{d}/pickle.ckpt"], "pickle.ckpt: not a readable file of a network"),
     "no engine": (["--engine", "steam"], "invalid choice: 'steam'"),
     "engine of a checkpoint": (["--engine", "onnxruntime"], "a checkpoint, no engine file; use --engine torch, or export it first"),
+    "precision": (["--engine", "onnxruntime", "--precision", "fp16"], "only torch takes them here"),
     "no coco": (["--coco", "{d}/none.json"], "none.json: no such file"),
     "no images": (["--images", "{d}/none"], "--images"),
     "other images": (["--images", "{d}"], "none of"),

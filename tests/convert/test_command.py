@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,24 @@ def test_people_without_a_body_are_counted(world):
         "crowd: it is one",
         "no-keypoints: none",
     ]
+
+
+def test_people_of_low_quality_are_left_out_and_counted(world):
+    bodies = people(5)
+    bodies.reason[4] = "crowd: it is one"
+    scores = {"quality": np.array([0.2, 0.5, np.nan, 0.9, np.nan]), "jitter_mm": np.arange(5.0), "truncation": np.zeros(5)}  # fmt: skip
+    source = world.store("run", replace(bodies, others=scores))
+    out = world.run(source, world.root / "a.json", "--to", "neuralannot", "--min-quality", 0.5)
+    assert world.code == 0
+    assert "left out: 2 people of quality below 0.5, or of none" in out
+    kept = sorted(map(str, bodies.annotation_id[[1, 3]]))
+    assert sorted(json.loads((world.root / "a.json").read_text())) == kept
+    world.run(source, world.root / "b", "--to", "parquet", "--min-quality", 0.5)
+    stored = world.read(world.root / "b")
+    assert sorted(map(str, stored.reason)) == ["None", "None", "crowd: it is one"]
+    assert set(stored.others["jitter_mm"][stored.with_body()]) == {1, 3}
+    with pytest.raises(PgtfastError, match=r"--min-quality: .*a\.json is a neuralannot file; only the store"):
+        world.run(world.root / "a.json", world.root / "c", "--to", "parquet", "--min-quality", 0.5)
 
 
 def test_nobody_to_write(world):
