@@ -17,10 +17,6 @@ ABSENT = (
 """What the system says of a file that is not there or may not be read; all else is a disk or network in trouble."""
 
 
-FOLDERS = 4096
-"""Folders that are remembered to lie inside the folder of images."""
-
-
 class Place(NamedTuple):
     """Where a picture lies in a tar."""
 
@@ -68,7 +64,6 @@ class FolderPictures:
                 f"{root}: no such image folder; name the folder that the annotations' file names are relative to"
             )
         self._real = os.path.join(os.path.realpath(root), "")
-        self._inside: set[str] = set()
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -79,12 +74,14 @@ class FolderPictures:
 
     def read(self, name: str, place: Place | None = None) -> bytes:
         path = os.path.join(self._real, name)
-        if not self.follow_links:
-            self._stay_inside(name, path)
         try:
             # without waiting, lest a named pipe stop the run
             file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
+                if not self.follow_links and not _opened(file, path).startswith(self._real):
+                    raise LookupError(
+                        f"outside: {name[:200]} is a link that leaves the folder of images; see --follow-links"
+                    )
                 if not stat.S_ISREG(os.fstat(file).st_mode):
                     raise LookupError("missing: not a file")
                 with open(file, "rb", closefd=False) as content:
@@ -102,21 +99,13 @@ class FolderPictures:
                 ) from error
             raise LookupError(f"missing: {error.strerror}") from error
 
-    def _stay_inside(self, name: str, path: str) -> None:
-        """Raise LookupError where links lead out of the folder."""
-        folder = os.path.dirname(path)
-        if folder not in self._inside:
-            if len(self._inside) >= FOLDERS:
-                self._inside.clear()
-            if not os.path.join(os.path.realpath(folder), "").startswith(self._real):
-                raise LookupError(_left(name))
-            self._inside.add(folder)
-        if os.path.islink(path) and not os.path.realpath(path).startswith(self._real):
-            raise LookupError(_left(name))
 
-
-def _left(name: str) -> str:
-    return f"outside: {name[:200]} is a link that leaves the folder of images; see --follow-links"
+def _opened(file: int, path: str) -> str:
+    """Where the file that was opened as `path` lies, behind all links."""
+    try:
+        return os.readlink(f"/proc/self/fd/{file}")  # of the very file, whatever the path names by now
+    except OSError:  # no /proc
+        return os.path.realpath(path)
 
 
 class TarPictures:

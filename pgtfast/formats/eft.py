@@ -69,9 +69,9 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
             raise PgtfastError(
                 f"{path}: {shown(entries.keys[row])}: bbox_scale, parm_cam: wanted a box and a scale above 0, got {scale[row]:g}, {weak[row, 0]:g}"
             )
-        skew = _skew(rotations)
-        if skew.max() > 1e-2:
-            row = int(skew.argmax())
+        turns = torch.from_numpy(rotations)
+        if (turns @ turns.mT - torch.eye(3)).abs().amax() > 1e-2:
+            row = int((turns @ turns.mT - torch.eye(3)).abs().amax((1, 2, 3)).argmax())
             raise PgtfastError(f"{path}: {shown(entries.keys[row])}: parm_pose: wanted rotation matrices")
         numbers = np.array([int(key[1]) for key in entries.keys])
         told = np.isfinite(ids)
@@ -82,7 +82,7 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
         for row, name in enumerate(names):
             bodies.image_path[row] = name
             bodies.person_id[row] = seen[name] = seen.get(name, -1) + 1
-        pose = ops.matrix_to_rotvec(torch.from_numpy(rotations)).reshape(len(bodies), 72).numpy()
+        pose = ops.matrix_to_rotvec(turns).reshape(len(bodies), 72).numpy()
         side = scale * BOX_UNIT
         before = np.concatenate([weak[:, :1], weak[:, 1:] / weak[:, :1]], 1)
         bodies = replace(bodies, pose=pose, betas=betas, bbox=boxes_of(center, side), keyed=bool(told.all()))
@@ -93,16 +93,6 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
             known = np.where(np.isfinite(points[:, 25:]) & (points[:, 25:, 2:] > 0), points[:, 25:], 0)
             bodies = replace(bodies, keypoints=known, landmark_set="spin24")
         yield from_weak(bodies, before, center, side, FOCAL * side / CROP)
-
-
-def _skew(rotations: np.ndarray) -> np.ndarray:
-    """(N,) how far the rows of matrices (N, 24, 3, 3) are from orthonormal, the worst of each person."""
-    apart = [
-        np.abs(np.einsum("nji,nji->nj", rotations[:, :, a], rotations[:, :, b]) - (a == b)).max(1)
-        for a in range(3)
-        for b in range(a + 1)
-    ]
-    return np.max(apart, 0)
 
 
 def write_eft(file: IO[bytes], batches: Iterable[Bodies], *, notes: Notes, measured: BodyModel | None) -> int:

@@ -165,3 +165,20 @@ def test_pictures_of_many_pixels_come_in_smaller_batches_or_not_at_all(folder):
     held = shards()
     assert crops(folder, held, replace(CONFIG, most_pixels=pixels - 1))[0] == {}
     assert all(reason.startswith("too-large") for shard in held for reason in shard.people.reason)
+
+
+def test_folders_that_lead_out_are_refused_even_when_they_become_links_later(tmp_path):
+    root, away = tmp_path / "images", tmp_path / "away"
+    for folder in (root / "a", away):
+        folder.mkdir(parents=True)
+        (folder / "0.jpg").write_bytes(folder.name.encode())
+    (root / "b").symlink_to(away)
+    (root / "c").symlink_to("a")
+    pictures = FolderPictures(root)
+    assert [pictures.read(f"{name}/0.jpg") for name in "ac"] == [b"a", b"a"]
+    (root / "a").rename(root / "old")
+    (root / "a").symlink_to(away)
+    for name in "ab":
+        with pytest.raises(LookupError, match=r"outside: ./0\.jpg is a link that leaves"):
+            pictures.read(f"{name}/0.jpg")
+        assert FolderPictures(root, follow_links=True).read(f"{name}/0.jpg") == b"away"
