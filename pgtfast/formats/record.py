@@ -108,18 +108,20 @@ def _column(values: Any, kind: pa.DataType) -> pa.Array:
     """Values as a column; an array's rows that hold NaN are null, lists of points where all is NaN."""
     if not isinstance(values, np.ndarray) or values.dtype == object:
         return pa.array(list(values), kind)
-    if values.dtype.kind == "f" and values.ndim == 3 and pa.types.is_list(kind):
-        missing = np.isnan(values).all((1, 2))
+    if values.dtype.kind != "f":
+        return pa.array(values.tolist() if values.ndim > 1 else values, kind)
+    missing: Any = np.isnan(values)
+    if values.ndim == 3 and pa.types.is_list(kind):
+        missing = missing.all((1, 2))
         points = values[~missing].reshape(-1, values.shape[2])
         starts = values.shape[1] * np.append(0, np.cumsum(~missing))
-        starts = pa.array(starts, pa.int32(), mask=np.append(missing, False))
-        points = _vectors(points, kind.value_type, np.zeros(len(points), bool))
-        return pa.ListArray.from_arrays(starts, points, type=kind)
-    if values.dtype.kind == "f" and values.ndim == 2 and pa.types.is_fixed_size_list(kind):
-        return _vectors(values, kind, np.isnan(values.sum(1)))
-    if values.dtype.kind == "f" and values.ndim == 1:
-        return pa.array(values.astype(np.float32), kind, mask=np.isnan(values))
-    return pa.array(values.tolist() if values.ndim > 1 else values, kind)
+        vectors = _vectors(points, kind.value_type, np.zeros(len(points), bool))
+        return pa.ListArray.from_arrays(
+            pa.array(starts, pa.int32(), mask=np.append(missing, False)), vectors, type=kind
+        )
+    if values.ndim == 2 and pa.types.is_fixed_size_list(kind):
+        return _vectors(values, kind, missing.any(1))
+    return pa.array(values, mask=missing).cast(kind)
 
 
 def _vectors(values: np.ndarray, kind: pa.FixedSizeListType, missing: np.ndarray) -> pa.Array:

@@ -58,6 +58,15 @@ def test_missing_numbers_become_null():
     np.testing.assert_array_equal(table["landmarks_2d"][2].as_py(), [[5, 6, 1], [nan, nan, 0]])
     assert table["quality"].to_pylist() == [0.5, None, 1]
     assert table["focal"].to_pylist() == [None, [2, 3], None]
+    inf = np.inf
+    assert people([1], focal=np.array([[inf, -inf]]))["focal"].to_pylist() == [[inf, -inf]]
+
+
+def test_numbers_are_not_rounded_on_the_way_to_whole_ones():
+    large = 2**53 - 1
+    assert people(np.array([float(large)]))["annotation_id"].to_pylist() == [large]
+    with pytest.raises(ValueError, match="column annotation_id: wanted int64"):
+        people(np.array([1.5]))
 
 
 def test_columns_that_do_not_fit_are_refused():
