@@ -54,10 +54,10 @@ class OnnxEngine(Engine):
                 "mend its CUDA and cuDNN libraries, or say --device cpu"
             )
         self.provider = wanted
-        self._share = CropThreads()
+        self._share = CropThreads() if device.type == "cpu" else None
 
     def _run(self, image: Tensor) -> Prediction:
-        return self._share(self._run_plain, image) if self.device.type == "cpu" else self._run_bound(image)
+        return self._run_bound(image) if self._share is None else self._share(self._run_plain, image)
 
     def _run_plain(self, image: Tensor) -> Prediction:
         return Prediction(*map(torch.from_numpy, self._session.run(OUTPUTS, {INPUT: image.numpy()})))
