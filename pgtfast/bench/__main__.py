@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from .._cli import run
 from .._errors import PgtfastError
+from ._json import check_json, write_json
 
 SUITES = ("floor", "ops", "fit", "memory")
 
@@ -100,8 +100,7 @@ def main(arguments: list[str]) -> int:
         batches = ()
     if not batches or min(batches) < 1:
         raise PgtfastError(f"--batches: wanted positive integers separated by commas, got {args.batches!r}")
-    if args.json is not None and not args.json.parent.is_dir():
-        raise PgtfastError(f"--json: {args.json.parent} is no folder; make it first")
+    check_json(args.json)
     suites = names("suite", ",".join(args.suite), SUITES) or SUITES
     limit_threads(args.threads)
 
@@ -166,8 +165,7 @@ def main(arguments: list[str]) -> int:
         print(f"left out: {text}")
     for text in results.wrong:
         print(f"WRONG, not timed: {text}", file=sys.stderr)
-    if args.json is not None:
-        args.json.write_text(json.dumps(_report.as_json(results, ["pgtfast", "bench", *arguments]), indent=1) + "\n")
+    write_json(args.json, arguments, _report.as_json(results))
     return 1 if results.wrong else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -15,9 +14,11 @@ from .._options import chosen_device, count
 from ..annotate._inputs import open_input
 from ..annotate._work import Job
 from ..engines import ENGINES
+from ..networks.files import load_annotator
 from ._annotate_set import prepare
 from ._annotate_soak import soak
 from ._annotate_stages import DecodeAlone, Stages, plain_of
+from ._json import check_json, write_json
 from ._report import about_machine
 from ._timing import own_seconds, sample, summarise
 
@@ -38,10 +39,14 @@ def parser() -> argparse.ArgumentParser:
     add("--coco", type=Path, metavar="JSON", help="COCO person keypoints (default: a few pictures are drawn)")
     add("--images", type=Path, metavar="DIR", help="folder of the images of --coco")
     add("--network", default="resnet18", metavar="NAME|CKPT",
-        help="checkpoint of an annotator, or an untrained one: resnet18 (a quarter of the width, crops of 96x128) or resnet50 (Pose2Pose's, 192x256; %(default)s by default)")  # fmt: skip
+        help="checkpoint of an annotator, or an untrained one: resnet18 (a quarter of the width, crops of 96x128) or resnet50 (Pose2Pose's, 192x256); default: %(default)s")  # fmt: skip
     add("--engine", choices=ENGINES, default="torch", help="what runs the network (%(default)s)")
     add("--engine-file", type=Path, metavar="FILE", help="of pgtfast.export (default: exported first)")
-    add("--precision", choices=("fp32", "fp16"), help="of the exported file")
+    add(
+        "--precision",
+        choices=("fp32", "fp16"),
+        help="of --engine torch, or of the exported file (default: fp32; fp16 for the TensorRT engines)",
+    )
     add("--device", default="cpu", help="cpu or cuda (%(default)s)")
     add("--batch", type=count(1, "people"), default=64, help="people at once (%(default)s)")
     add("--people", type=count(1, "people"), default=2000, help="people of one sample, at least (%(default)s)")
@@ -60,16 +65,16 @@ def main(arguments: list[str]) -> int:
     args = parser().parse_args(arguments)
     if (args.coco is None) != (args.images is None):
         raise PgtfastError("--coco, --images: give both or none")
-    if args.json is not None and not args.json.parent.is_dir():
-        raise PgtfastError(f"--json: {args.json.parent} is no folder; make it first")
+    if args.engine == "torch" and args.engine_file is not None:
+        raise PgtfastError("--engine-file: --engine torch runs the checkpoint of --network")
+    if args.engine_file is not None and args.precision is not None:
+        raise PgtfastError("--precision: an engine file has its own")
+    check_json(args.json)
     chosen_device(args.device)
     with tempfile.TemporaryDirectory() as name:
         result, text = measure(args, Path(name)) if args.soak is None else soak(args, Path(name), PACKAGES)
     print(text)
-    if args.json is not None:
-        args.json.write_text(
-            json.dumps({"command": ["pgtfast", "bench", "annotate", *arguments], **result}, indent=1) + "\n"
-        )
+    write_json(args.json, ["annotate", *arguments], result)
     return 0
 
 
@@ -83,7 +88,7 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
         argparse.Namespace(root=None, coco=set_.coco, images=[str(set_.images)], dataset="bench", limit=None)
     )
     job = Job(
-        out=scratch / "run", images=set_.images, checkpoint=str(given.engine), engine=args.engine, precision="fp32", body=None, prior=None, device=args.device,
+        out=scratch / "run", images=set_.images, checkpoint=str(given.engine), engine=args.engine, precision=given.precision, body=None, prior=None, device=args.device,
         threads=args.threads, batch_size=args.batch, loader_threads=args.threads, exif=False, flip_test=False, jitter=0, quality=None,
         refine=0, follow_links=True,
     )  # fmt: skip
@@ -118,10 +123,22 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
         ratios["plain"] = _ratio(taken, lambda s: s["plain"] / s["annotate"])
     result = {
         **about_machine(PACKAGES), "device": args.device, "threads": args.threads, "batch": args.batch, "network": str(args.network),
-        "engine": args.engine, "people": people, "images": images, "stages": rows, "ratios": ratios,
+        "engine": stages.work.network.engine.name, "gflop_a_crop": gflop(given.checkpoint), "people": people, "images": images, "stages": rows, "ratios": ratios,
         "targets": {"slower": TARGET, "plain": PLAIN_TARGET},
     }  # fmt: skip
     return result, table(result)
+
+
+def gflop(checkpoint: Path) -> float:
+    """Of one crop through the network's layers, two for each product and sum."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    loaded = load_annotator(checkpoint)
+    width, height = loaded.config.input_size
+    with FlopCounterMode(display=False) as counted, torch.no_grad():
+        loaded.network(torch.zeros(1, 3, height, width))
+    return counted.get_total_flops() / 1e9
 
 
 def _ratio(taken: dict[str, list[tuple[float, float]]], of: Callable[[dict[str, float]], float]) -> dict[str, float]:
@@ -142,6 +159,8 @@ def table(result: dict[str, Any]) -> str:
     for name, row in result["stages"].items():
         noisy = "" if row["quiet"] else "  noisy"
         lines.append(f"{name:10s}{row['people_per_s']:10.0f}{row['images_per_s']:10.0f}{row['core_ms']:16.3f}{noisy}")
+    engine = result["gflop_a_crop"] / result["stages"]["engine"]["core_ms"] * 1e3
+    lines.append(f"engine: {result['gflop_a_crop']:.3f} GFLOP a crop, {engine:.0f} GFLOP/s a core")
     told = {
         "slower": f"annotate / slower of decode and engine (wanted {TARGET:g})",
         "both": "annotate / decode and engine one after the other, as where they share the cores",

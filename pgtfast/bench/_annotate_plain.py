@@ -63,10 +63,12 @@ class Plain:
         people: parts of them, with boxes, image sizes and keypoints.
         images: folder of their pictures.
         checkpoint: of the annotator.
-        body: what the network speaks of; landmarks come from it without a mesh, which spares this rival the most of a body's work.
         prior: of the latents.
-        measured: the body's landmarks that the keypoints are compared with.
+        measured: the body's landmarks that the keypoints are compared with; they come without a mesh, which spares this rival most of a body's work.
         out: NeuralAnnot's JSON and the scores, to write.
+        batch: people at once.
+        workers: processes that read and cut.
+        device: of the network.
     """
 
     def __init__(
@@ -78,7 +80,6 @@ class Plain:
         self.loader: DataLoader = DataLoader(
             ConcatDataset([_Crops(part, images, self.config) for part in people]), batch_size=batch, num_workers=workers, persistent_workers=True,
             multiprocessing_context="spawn",  # forked ones would make this process copy its own pages as it writes to them
-
             pin_memory=device.type == "cuda",
         )  # fmt: skip
 

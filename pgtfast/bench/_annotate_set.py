@@ -40,6 +40,8 @@ class Given(NamedTuple):
     checkpoint: Path
     engine: Path
     """What the engine opens."""
+    precision: str = "fp32"
+    """That "torch" is asked for; an engine file has its own."""
 
 
 def prepare(args: argparse.Namespace, scratch: Path, *, people: int = 0, images: int = 0) -> tuple[Repeated, Given]:
@@ -56,7 +58,7 @@ def network_files(args: argparse.Namespace, coco: Path, images: Path, scratch: P
         checkpoint = scratch / "annotator.ckpt"
         save_annotator(checkpoint, untrained(UNTRAINED[args.network]), sets=("p2p25", "coco17"))
     if args.engine == "torch":
-        return Given(checkpoint, checkpoint)
+        return Given(checkpoint, checkpoint, args.precision or "fp32")
     if args.engine_file is not None:
         return Given(checkpoint, args.engine_file)
     made = scratch / "engine"

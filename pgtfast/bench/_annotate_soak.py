@@ -29,7 +29,7 @@ def soak(args: argparse.Namespace, scratch: Path, packages: tuple[str, ...]) -> 
     shown, given = prepare(args, scratch, images=args.soak)
     out = scratch / "run"
     command = [
-        "--checkpoint", given.engine, "--engine", args.engine, "--coco", shown.coco, "--images", shown.images, "--follow-links", "--out", out,
+        "--checkpoint", given.engine, "--engine", args.engine, "--precision", given.precision, "--coco", shown.coco, "--images", shown.images, "--follow-links", "--out", out,
         "--device", args.device, "--batch-size", args.batch, "--part-size", args.part_size, "--threads", args.threads,
         "--loader-threads", args.threads,
     ]  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +18,8 @@ from ..data import People
 from ..data.bulk import Finished, PersonCrops
 from ..formats.store import FOLDER
 from ._annotate_plain import Plain
+from ._decode import AHEAD, Decoder
 
-AHEAD = 2
-"""Batches in the decoder's flight."""
 KEPT = 8
 """Batches of crops that are held to feed the engine."""
 
@@ -122,55 +120,30 @@ class Stages:
 
 
 class DecodeAlone:
-    """DALI decoding each picture once, whole, from memory, and doing nothing else.
+    """Each picture decoded once, whole, from memory.
 
     Args:
         stages: whose pictures.
     """
 
     def __init__(self, stages: Stages) -> None:
-        from nvidia.dali import Pipeline, fn
-        from nvidia.dali import types as dali_types
-
-        types: Any = dali_types
-        decoders: Any = fn.decoders
         job, self.wait = stages.job, stages.wait
         root = job.images
         assert isinstance(root, Path)
         names = [name for number in stages.plan.sizes for name in _shown(stages.plan.load(number).people)]
-        files: dict[Path, np.ndarray] = {}
-        for name in names:
-            path = (root / name).resolve()
-            if path not in files:
-                files[path] = np.fromfile(path, np.uint8)
-        held = [files[(root / name).resolve()] for name in names]
-        self.images = len(held)
+        real = [(root / name).resolve() for name in names]
+        files = {path: np.fromfile(path, np.uint8) for path in set(real)}
+        self.images = len(names)
+        held = [files[path] for path in real]
         self.batches = [held[at : at + job.batch_size] for at in range(0, len(held), job.batch_size)]
-        self.ahead, self.fed = min(AHEAD, len(self.batches)), 0
-        self.pipe = Pipeline(
-            job.batch_size, job.loader_threads, 0 if stages.cuda else None, prefetch_queue_depth=self.ahead
-        )
-        with self.pipe:
-            data = fn.external_source(name="data", dtype=types.UINT8, ndim=1, no_copy=not stages.cuda)
-            self.pipe.set_outputs(decoders.image(data, device="mixed" if stages.cuda else "cpu", adjust_orientation=False))  # fmt: skip
-        self.pipe.build()
+        ahead = min(AHEAD, len(self.batches))
+        self.decoder = Decoder(job.batch_size, job.loader_threads, job.device, ahead=ahead)
 
     def __call__(self) -> None:
-        # Fed by hand: a pipeline that asks for its input itself decodes the next call's pictures ahead.
-        for at, batch in enumerate(self.batches):
-            self.pipe.feed_input("data", batch)
-            self.fed += 1
-            if self.fed >= self.ahead:  # the first ones start together
-                self.pipe.schedule_run()
-            if at >= self.ahead - 1:
-                self._take()
-        for _ in self.batches[: self.ahead - 1]:
-            self._take()
+        for batch in self.batches:
+            self.decoder.step(data=batch)
+        self.decoder.drain()
         self.wait()
-
-    def _take(self) -> None:
-        self.pipe.share_outputs()
-        self.pipe.release_outputs()
 
 
 def _shown(people: People) -> list[str]:

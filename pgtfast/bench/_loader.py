@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from .._errors import PgtfastError
+from ._decode import Decoder
+from ._json import check_json, write_json
 
 TARGET = 0.85
 """Least wanted share of the decoder's speed."""
@@ -50,8 +52,7 @@ def main(arguments: list[str]) -> int:
         raise PgtfastError(f"--crop: wanted WxH in pixels, got {args.crop!r}")
     if min(args.batch, args.threads, args.rounds) < 1:
         raise PgtfastError("--batch, --threads, --rounds: wanted at least 1")
-    if args.json is not None and not args.json.parent.is_dir():
-        raise PgtfastError(f"--json: {args.json.parent} is no folder; make it first")
+    check_json(args.json)
     with tempfile.TemporaryDirectory() as name:
         result = measure(args, (int(width), int(height)), Path(name))
     for kind in ("decode", "regions", "loader"):
@@ -61,10 +62,7 @@ def main(arguments: list[str]) -> int:
         f"loader / decode: {result['ratio']:.2f} [{result['ratio_low']:.2f}, {result['ratio_high']:.2f}], wanted {TARGET}; "
         f"others used {100 * result['others']:.0f} % of the machine"
     )
-    if args.json is not None:
-        args.json.write_text(
-            json.dumps({"command": ["pgtfast", "bench", "loader", *arguments], **result}, indent=1) + "\n"
-        )
+    write_json(args.json, ["loader", *arguments], result)
     return 0
 
 
@@ -139,10 +137,6 @@ def _pictures(loader: Any, held: Any) -> list[Any]:
 
 def decoder(loader: Any, held: Any, args: argparse.Namespace, *, whole: bool) -> Callable[[], object]:
     """DALI decoding from memory, in the loader's order: whole pictures, or the part that each crop needs."""
-    from nvidia.dali import Pipeline, fn
-    from nvidia.dali import types as dali_types
-
-    types: Any = dali_types
     pictures = _pictures(loader, held)
     unreadable = [p.reason for p in pictures if p.data is None]
     if unreadable:
@@ -152,30 +146,15 @@ def decoder(loader: Any, held: Any, args: argparse.Namespace, *, whole: bool) ->
     boxes = opened.boxes(opened.rows, sizes)
     low = np.clip(boxes[:, :2], 0, sizes - 1).astype(np.int32)
     high = np.clip(np.ceil(boxes[:, :2] + boxes[:, 2:]), low + 1, sizes).astype(np.int32)
+    alone = Decoder(args.batch, args.threads, args.device, parts=not whole)
+    steps = itertools.count()
 
-    def feed() -> Iterator[tuple[list[np.ndarray], np.ndarray, np.ndarray]]:
-        step = 0
-        while True:
-            slots = loader.mixture.slots(step)
-            index = loader.mixture.people(0, slots.position)
-            yield [pictures[i].data for i in index], low[index], (high - low)[index]
-            step += 1
+    def call() -> None:
+        index = loader.mixture.people(0, loader.mixture.slots(next(steps)).position)
+        place = {} if whole else {"start": low[index], "shape": (high - low)[index]}
+        alone.step(data=[pictures[i].data for i in index], **place)
 
-    cuda = args.device.startswith("cuda")
-    decoders: Any = fn.decoders
-    pipe = Pipeline(args.batch, args.threads, 0 if cuda else None, prefetch_queue_depth=2)
-    with pipe:
-        data, start, shape = fn.external_source(
-            source=feed(), num_outputs=3, dtype=[types.UINT8, types.INT32, types.INT32], ndim=[1, 1, 1], no_copy=True
-        )
-        options: dict[str, Any] = {"device": "mixed" if cuda else "cpu", "adjust_orientation": False}
-        if whole:
-            pipe.set_outputs(decoders.image(data, **options), start, shape)
-        else:
-            part = {"axis_names": "WH", "normalized_anchor": False, "normalized_shape": False}
-            pipe.set_outputs(decoders.image_slice(data, start, shape, **part, **options))
-    pipe.build()
-    return pipe.run
+    return call
 
 
 def shrink(held: Any, side: int, folder: Path) -> Any:

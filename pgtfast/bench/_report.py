@@ -131,13 +131,12 @@ def about_machine(packages: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def as_json(results: Results, command: list[str]) -> dict[str, Any]:
+def as_json(results: Results) -> dict[str, Any]:
     """Everything measured with what it was measured on."""
     from ..ops.build import build_info
 
     machine = results.machine
     return {
-        "command": command,
         **about_machine(PACKAGES),
         "build": build_info(),
         "device": "cpu",

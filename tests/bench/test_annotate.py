@@ -61,7 +61,9 @@ def test_all_stages_are_measured(material, tmp_path, capsys):
     out = tmp_path / "result.json"
     assert main(words(material, "--people", 9, "--part-size", 4, "--rounds", 2, "--json", out)) == 0
     result = json.loads(out.read_text())
-    assert (result["people"], result["images"]) == (9, 6)
+    assert (result["people"], result["images"], result["engine"]) == (9, 6, "torch")
+    assert result["gflop_a_crop"] == pytest.approx(0.114, abs=0.001)
+    assert result["command"][:3] == ["pgtfast", "bench", "annotate"]
     assert set(result["stages"]) == STAGES
     for row in result["stages"].values():
         assert row["people_per_s"] / row["images_per_s"] == pytest.approx(9 / 6)
@@ -71,6 +73,16 @@ def test_all_stages_are_measured(material, tmp_path, capsys):
     told = capsys.readouterr().out
     assert all(f"\n{name} " in told for name in STAGES)
     assert "annotate / plain (wanted 3)" in told
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_precision_is_that_of_the_engine(material, tmp_path, engine):
+    if engine == "onnxruntime":
+        pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    out = tmp_path / "result.json"
+    given = ("--people", 3, "--rounds", 1, "--no-plain", "--engine", engine, "--precision", "fp16", "--json", out)
+    assert main(words(material, *given)) == 0
+    assert json.loads(out.read_text())["engine"] == f"{engine} fp16"
 
 
 def test_the_plain_pipeline_finds_the_same_bodies(material, tmp_path, monkeypatch):
@@ -114,6 +126,10 @@ def test_a_long_run_is_watched(material, tmp_path, monkeypatch, capsys):
 def test_wrong_arguments(material, tmp_path):
     with pytest.raises(PgtfastError, match="--coco, --images: give both or none"):
         main(["annotate", "--images", str(tmp_path)])
+    with pytest.raises(PgtfastError, match="--engine torch runs the checkpoint of --network"):
+        main(words(material, "--engine-file", "f.onnx"))
+    with pytest.raises(PgtfastError, match="--precision: an engine file has its own"):
+        main(words(material, "--engine", "onnxruntime", "--engine-file", "f.onnx", "--precision", "fp16"))
     with pytest.raises(PgtfastError, match="is no folder; make it first"):
         main(words(material, "--json", tmp_path / "none" / "x.json"))
     (tmp_path / "empty").mkdir()
