@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
         prog="pgtfast bench",
         description="Times pgtfast against other packages on a random body in SMPL's shape: one run, the same inputs, correctness first (against smplx "
         "where it takes part, else pgtfast.reference in float64), samples interleaved. Times are medians [quartiles] in ms a body on the CPU; the floor "
-        "is the least flops and bytes of the work at this machine's measured speeds. `pgtfast bench annotate` times the bulk run, `pgtfast bench loader` the reading of images; each has its own --help.",
+        "is the least flops and bytes of the work at this machine's measured speeds. `pgtfast bench annotate` times the bulk run, `pgtfast bench convert` the "
+        "converter, `pgtfast bench loader` the reading of images; each has its own --help.",
     )
     p.add_argument("suite", nargs="*", help=f"{', '.join(SUITES)}; all by default")
     p.add_argument(
@@ -86,6 +87,10 @@ def main(arguments: list[str]) -> int:
         from ._annotate import main as annotate
 
         return annotate(arguments[1:])
+    if arguments[:1] == ["convert"]:
+        from ._convert import main as convert
+
+        return convert(arguments[1:])
     if arguments[:1] == ["loader"]:
         from ._loader import main as loader
 
