@@ -14,6 +14,7 @@ from .._errors import PgtfastError
 from ..formats import read_records
 from ..formats.store import MANIFEST
 from ._annotate_set import prepare
+from ._process import status_mib
 from ._report import about_machine
 
 EVERY = 5.0
@@ -39,7 +40,7 @@ def soak(args: argparse.Namespace, scratch: Path, packages: tuple[str, ...]) -> 
     with open(log, "wb") as told:
         run = subprocess.Popen([sys.executable, "-m", "pgtfast.annotate", *map(str, command)], stdout=told, stderr=told)
         while run.poll() is None:
-            memory = _resident(run.pid)
+            memory = status_mib("VmRSS", run.pid)
             if memory is not None:
                 seconds = time.perf_counter() - start
                 curve.append({"seconds": round(seconds, 1), "people": _people(out), "mib": round(memory, 1)})
@@ -57,16 +58,6 @@ def soak(args: argparse.Namespace, scratch: Path, packages: tuple[str, ...]) -> 
         "first_half_mib": max(later[:half], default=0.0), "second_half_mib": max(later[half:], default=0.0), "curve": curve,
     }  # fmt: skip
     return result, draw(result)
-
-
-def _resident(process: int) -> float | None:
-    """MiB of a process in memory; None once it has ended."""
-    try:
-        text = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return None
-    found = [line for line in text.splitlines() if line.startswith("VmRSS:")]
-    return int(found[0].split()[1]) / 1024 if found else None
 
 
 def _people(out: Path) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +23,14 @@ from ..formats.eft import write_eft
 from ..formats.neuralannot_stream import write_annotations
 from ..formats.notes import Notes
 from ._json import check_json, write_json
+from ._process import status_mib
 from ._report import about_machine
 
 TARGET = 20_000
 """Wanted people a second of the JSON formats."""
 BLOCK = 4096
+EVERY = 0.05
+"""Seconds between two looks at the memory; it is the most since the start that is looked at."""
 PACKAGES = ("pgtfast", "numpy", "pyarrow")
 CASES = (
     ("neuralannot.json", "out.json", "neuralannot", 1), ("neuralannot.json", "run", "parquet", 1), ("run", "out.json", "neuralannot", 1),
@@ -56,9 +59,9 @@ def main(arguments: list[str]) -> int:
     check_json(args.json)
     with tempfile.TemporaryDirectory() as name:
         rows = measure(args.people, args.rounds, Path(name))
-    print(f"{'from':18s}{'to':14s}{'people':>9s}{'MB':>8s}{'people/s':>24s}{'peak MB':>14s}")
+    print(f"{'from':18s}{'to':14s}{'people':>9s}{'MB':>8s}{'people/s':>24s}{'peak MiB':>14s}")
     for row in rows:
-        rates, peaks = (", ".join(f"{v:.0f}" for v in row[key]) for key in ("people_per_s", "peak_mb"))
+        rates, peaks = (", ".join(f"{v:.0f}" for v in row[key]) for key in ("people_per_s", "peak_mib"))
         print(f"{row['from']:18s}{row['to']:14s}{row['people']:9d}{row['source_mb']:8.0f}{rates:>24s}{peaks:>14s}")
     print(f"wanted of the JSON formats: {TARGET} people/s")
     write_json(args.json, ["convert", *arguments], {**about_machine(PACKAGES), "target": TARGET, "rows": rows})
@@ -73,7 +76,7 @@ def measure(people: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     with open(folder / "eft.json", "wb") as file:
         write_eft(file, made(people // 3), notes=Notes(), measured=None)
     rows: list[dict[str, Any]] = [
-        {"from": source, "out": out, "to": to, "people": people // share, "people_per_s": [], "peak_mb": []}
+        {"from": source, "out": out, "to": to, "people": people // share, "people_per_s": [], "peak_mib": []}
         for source, out, to, share in CASES
     ]
     for _ in range(rounds):
@@ -82,7 +85,7 @@ def measure(people: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
             shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
             rate, peak = convert(folder / row["from"], out, row["to"])
             row["people_per_s"].append(rate)
-            row["peak_mb"].append(peak)
+            row["peak_mib"].append(peak)
             row["source_mb"] = size(folder / row["from"]) / 1e6
     return rows
 
@@ -93,18 +96,20 @@ def size(path: Path) -> int:
 
 
 def convert(source: Path, out: Path, to: str) -> tuple[float, float]:
-    """People a second and megabytes of one run of the command."""
+    """People a second and MiB of one run of the command."""
     command = [sys.executable, "-m", "pgtfast.convert", str(source), str(out), "--to", to]
+    peak = 0.0
     with tempfile.TemporaryFile("w+") as told:
         run = subprocess.Popen(command, stdout=told, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(run.pid, 0)
-        run.returncode = os.waitstatus_to_exitcode(status)
+        while run.poll() is None:
+            peak = max(peak, status_mib("VmHWM", run.pid) or 0.0)
+            time.sleep(EVERY)
         told.seek(0)
         text = told.read()
     found = re.search(r"\((\d+) people/s\)", text)
     if run.returncode or found is None:
         raise PgtfastError(f"{' '.join(command[2:])}: ended with code {run.returncode}: {text.strip()[-800:]}")
-    return float(found[1]), used.ru_maxrss / 1e3
+    return float(found[1]), peak
 
 
 def made(people: int) -> Iterator[Bodies]:

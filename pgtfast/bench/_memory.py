@@ -12,16 +12,9 @@ import torch
 
 from ._body import VERTICES
 from ._contestants import Contestant, Ours
+from ._process import status_mib
 from ._rivals import RIVALS
 from ._tasks import make_inputs
-
-
-def _status(key: str) -> float:
-    """MiB of a line of /proc/self/status."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) / 1024
-    raise OSError(f"/proc/self/status has no {key}")
 
 
 def main(name: str, folder: str, batch: int, threads: int) -> None:
@@ -35,9 +28,9 @@ def main(name: str, folder: str, batch: int, threads: int) -> None:
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    before = _status("VmRSS")
+    before = status_mib("VmRSS") or 0.0
     call()
-    print(_status("VmHWM") - before, batch * VERTICES * 12 / 2**20)
+    print((status_mib("VmHWM") or 0.0) - before, batch * VERTICES * 12 / 2**20)
 
 
 if __name__ == "__main__":

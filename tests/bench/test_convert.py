@@ -19,7 +19,7 @@ def test_all_cases_are_measured(tmp_path, capsys):
     rows = json.loads(out.read_text())["rows"]
     assert [(row["from"], row["out"], row["to"]) for row in rows] == [case[:3] for case in CASES]
     assert [row["people"] for row in rows] == [30, 30, 30, 3, 10, 10]
-    assert all(min(row["people_per_s"]) > 0 and min(row["peak_mb"]) > 50 and row["source_mb"] > 0 for row in rows)
+    assert all(min(row["people_per_s"]) > 0 and min(row["peak_mib"]) > 50 and row["source_mb"] > 0 for row in rows)
     assert "wanted of the JSON formats: 20000 people/s" in capsys.readouterr().out
 
 
