@@ -1,8 +1,7 @@
-"""Crops of real and made pictures through DALI: against OpenCV, resumed, shared among processes, and with damaged files."""
+"""Crops of real and made pictures through DALI: against OpenCV, resumed, and shared among processes."""
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from dataclasses import replace
@@ -13,80 +12,18 @@ import pytest
 import torch
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data import Batch, ImageSet, People, Supervision, read_coco_persons
+from pgtfast.data import Batch, ImageSet, read_coco_persons
 from pgtfast.data.augment import NONE, AugmentConfig, draw, generator
 from pgtfast.data.crops import corner_based, crop_matrices, inverse_matrices
-from pgtfast.data.loader import LoaderConfig, MixedLoader, OrderedLoader, Stream
+from pgtfast.data.loader import LoaderConfig, MixedLoader, OrderedLoader
 
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("nvidia.dali")
 Image = pytest.importorskip("PIL.Image")
 
 SHARED = Path(os.environ.get("PGTFAST_SHARED", Path(__file__).parents[3] / "shared")) / "data"
-SUPERVISION = Supervision(("p2p25", "coco17"))
-SMALL = (48, 64)
 
-
-# ---- people made for the tests
-
-
-def smooth_picture(seed: int, size: tuple[int, int] = (96, 80)) -> np.ndarray:
-    """(H, W, 3) uint8 with a different colour everywhere."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: size[1], : size[0]]
-    waves = [np.sin(x * a + y * b + c) for a, b, c in rng.uniform(0.02, 0.15, (3, 3))]
-    return (127 + 120 * np.stack(waves, -1)).astype(np.uint8)
-
-
-def encoded(picture: np.ndarray, kind: str = "JPEG", **options: object) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(picture).save(out, kind, **({"quality": 95} if kind == "JPEG" else {}), **options)
-    return out.getvalue()
-
-
-def people(names: list[str], dataset: str = "made", size: tuple[int, int] = (96, 80), **columns: object) -> People:
-    count = len(names)
-    keypoints = np.zeros((count, 17, 3))
-    keypoints[:, :5] = (40, 40, 1)
-    keypoints[:, 0, :2] += np.arange(count)[:, None]
-    given = {
-        "dataset": dataset,
-        "landmark_set": "coco17",
-        "image_path": np.array(names, dtype=object),
-        "image_size": np.tile(np.array(size), (count, 1)),
-        "annotation_id": np.arange(100, 100 + count),
-        "person_id": np.zeros(count, np.int64),
-        "bbox": np.tile(np.array([20.0, 10, 40, 60]), (count, 1)),
-        "keypoints": keypoints,
-        "reason": np.full(count, None, dtype=object),
-    }
-    return People(**{**given, **columns})
-
-
-def folder(root: Path, count: int, dataset: str = "made", **columns: object) -> ImageSet:
-    root.mkdir(exist_ok=True)
-    names = [f"{dataset}_{i:02d}.jpg" for i in range(count)]
-    for i, name in enumerate(names):
-        (root / name).write_bytes(encoded(smooth_picture(i)))
-    return ImageSet(people=people(names, dataset, **columns), images=root, role="wild")
-
-
-def config(**changes: object) -> LoaderConfig:
-    return LoaderConfig(**{"crop_size": SMALL, "seed": 4, **changes})
-
-
-def mixed(sets: dict[ImageSet, int] | list[tuple[ImageSet, int]], settings: LoaderConfig | None = None, **more: object):
-    streams = [Stream((s,), n) for s, n in sets]
-    return MixedLoader(streams, SUPERVISION, settings or config(), body_kind="free", **more)
-
-
-def same(a, b) -> None:
-    for name, value in vars(a).items():
-        if value is None:
-            assert getattr(b, name) is None
-        else:
-            torch.testing.assert_close(value, getattr(b, name), rtol=0, atol=0, msg=name)
-
+from tests.data.made import SMALL, SUPERVISION, config, damaged, encoded, folder, mixed, people, same, smooth_picture  # noqa: E402
 
 # ---- against OpenCV
 
@@ -350,113 +287,6 @@ def test_occlusion_and_blur(tmp_path):
     assert (blurred.image[..., 1:] - blurred.image[..., :-1]).abs().mean() < 0.98 * (
         plain.image[..., 1:] - plain.image[..., :-1]
     ).abs().mean()
-
-
-# ---- damage
-
-
-def damaged(good: bytes, png: bytes) -> dict[str, bytes | None]:
-    flipped = bytearray(png)
-    flipped[len(png) // 2] ^= 255
-    rng = np.random.default_rng(0)
-    return {
-        "missing": None,
-        "empty": b"",
-        "truncated": good[: len(good) // 2],
-        "truncated: the JPEG has no end mark": good[:-10],
-        "truncated: the JPEG ends": good[:120],
-        "format": rng.integers(0, 127, 3000).astype(np.uint8).tobytes(),
-        "damaged": good[:2] + b"abcd" + good[6:],
-        "truncated: the PNG has no end mark": png[: len(png) // 2],
-        "decode": bytes(flipped),
-        "size": encoded(smooth_picture(0, (192, 160))),
-    }
-
-
-KINDS = list(damaged(b"\0" * 200, b"\0" * 200))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_damaged_picture_is_passed_over_and_the_batch_stays_full(tmp_path, kind):
-    held = folder(tmp_path, 8)
-    whole = list(mixed([(held, 3)]).batches(0, 6))
-    path = tmp_path / "made_05.jpg"
-    content = damaged(path.read_bytes(), encoded(smooth_picture(5), "PNG"))[kind]
-    path.unlink()
-    if content is not None:
-        path.write_bytes(content)
-    loader = mixed([(held, 3)])
-    batches = list(loader.batches(0, 6))
-    assert [len(b) for b in batches] == [3] * 6
-    for batch, before in zip(batches, whole, strict=True):
-        assert 5 not in batch.person.tolist()
-        untouched = before.person != 5
-        torch.testing.assert_close(batch.person[untouched], before.person[untouched])
-        torch.testing.assert_close(batch.image[untouched], before.image[untouched], rtol=0, atol=0)
-    (skipped,) = loader.skipped
-    assert skipped[:3] == ("made", "made_05.jpg", 105)
-    assert skipped.reason.startswith(kind)
-    # The same in two processes, with another prefetch, and taken up in the middle.
-    for rank in range(3):
-        share = mixed([(held, 3)], config(prefetch=1), rank=rank, world=3)
-        for part, batch in zip(share.batches(2, 6), batches[2:], strict=True):
-            torch.testing.assert_close(part.image, batch.image[rank::3], rtol=0, atol=0)
-
-
-def test_several_damaged_pictures_in_one_batch(tmp_path):
-    held = folder(tmp_path, 12)
-    kinds = damaged((tmp_path / "made_00.jpg").read_bytes(), encoded(smooth_picture(5), "PNG"))
-    for i, content in enumerate(kinds.values()):
-        path = tmp_path / f"made_{i:02d}.jpg"
-        path.write_bytes(content) if content is not None else path.unlink()
-    loader = mixed([(held, 6)])
-    for batch in loader.batches(0, 4):
-        assert set(batch.person.tolist()) <= {10, 11}
-    assert sorted(s.annotation_id for s in loader.skipped) == list(range(100, 110))
-
-
-def test_all_pictures_damaged_is_an_error(tmp_path):
-    held = folder(tmp_path, 5)
-    for path in tmp_path.iterdir():
-        path.write_bytes(path.read_bytes()[:300])
-    good = folder(tmp_path / "good", 3, "good")
-    with pytest.raises(PgtfastError, match=r"stream 1 \(made\): 5 people, one after another, have no picture"):
-        next(mixed([(good, 2), (held, 2)]).batches(0, 2))
-    loader = OrderedLoader(held, SUPERVISION, config(), batch_size=2)
-    assert list(loader) == []
-    assert len(loader.skipped) == 5
-
-
-def test_undecodable_everywhere_ends_too(tmp_path):
-    held = folder(tmp_path, 3)
-    content = damaged(b"\0" * 200, encoded(smooth_picture(5), "PNG"))["decode"]
-    for path in tmp_path.iterdir():
-        path.write_bytes(content)
-    with pytest.raises(PgtfastError, match="3 people, one after another, have no picture that can be shown"):
-        next(mixed([(held, 2)]).batches(0, 2))
-
-
-def test_mutated_pictures_never_stop_the_loader(tmp_path):
-    rng = np.random.default_rng(5)
-    kinds = [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("WEBP", {}), ("BMP", {})]
-    good = [encoded(smooth_picture(1), kind, **options) for kind, options in kinds]
-    names = [f"{i}.bin" for i in range(80)]
-    for i, name in enumerate(names):
-        data = np.frombuffer(good[i % len(good)], np.uint8).copy()
-        for _ in range(rng.integers(0, 4)):
-            data[rng.integers(min(len(data), rng.choice([64, 10**6])))] = rng.integers(256)
-        if rng.random() < 0.2:
-            data = data[: rng.integers(len(data))]
-        (tmp_path / name).write_bytes(data.tobytes())
-    held = ImageSet(people=people(names), images=tmp_path, role="wild")
-    loader = mixed([(held, 8)])
-    whole = list(loader.batches(0, 20))
-    assert all(len(b) == 8 and torch.isfinite(b.image).all() for b in whole)
-    assert 10 < len(loader.skipped) < 70
-    assert len({s.annotation_id for s in loader.skipped}) == len(loader.skipped)
-    for again in (loader, mixed([(held, 8)], config(prefetch=1))):
-        for a, b in zip(again.batches(12, 16), whole[12:16], strict=True):
-            same(a, b)
 
 
 # ---- in order
