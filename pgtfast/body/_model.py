@@ -186,9 +186,10 @@ class BodyModel:
         return replace(self, arrays=_moments.fold_shape(self.arrays, coefficients))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> BodyModel:
-        """A copy on another device or of another dtype."""
+        """A copy on another device or of another dtype; itself where both are its own."""
         device = self.device if device is None else torch.empty(0, device=device).device
-        return replace(self, device=device, dtype=dtype or self.dtype)
+        dtype = dtype or self.dtype
+        return self if (device, dtype) == (self.device, self.dtype) else replace(self, device=device, dtype=dtype)
 
     def __repr__(self) -> str:
         return (

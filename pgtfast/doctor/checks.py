@@ -151,6 +151,8 @@ def _gpu() -> list[Check]:
 EXTRAS = (
     # name, module, distributions, what it is for, extra
     ("pyarrow", "pyarrow", ("pyarrow",), "writing and reading runs", "annotate"),
+    ("orjson", "orjson", ("orjson",), "writing JSON files of other projects", "annotate"),
+    ("pysimdjson", "simdjson", ("pysimdjson",), "reading JSON files of other projects", "annotate"),
     ("Pillow", "PIL", ("pillow",), "reading images", "annotate"),
     ("tqdm", "tqdm", ("tqdm",), "progress bars", "annotate"),
     ("PyVista", "pyvista", ("pyvista",), "overlays and contact sheets", "report"),

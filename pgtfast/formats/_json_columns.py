@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.json as pj
+import orjson
+import simdjson
 
 from .._errors import PgtfastError
-from .bodies import objects
 from .notes import Notes
-
-_ONE_LINE = bytes.maketrans(b"\0\n\r", b"\n  ")
-_PARSED = 1 << 21
-"""Bytes that one thread parses at once."""
 
 
 class Field(NamedTuple):
@@ -49,81 +44,76 @@ def read_columns(
     Raises:
         PgtfastError: naming entry and key of the first value that is missing or of another kind.
     """
+    columns = _empty(len(texts), fields)
+    levels = _levels(fields, columns)
+    others: Counter[str] = Counter()
+    parser = simdjson.Parser()
     try:
-        table = _parse(texts, fields)
-    except pa.ArrowInvalid:
+        for row, text in enumerate(texts):
+            _take(parser.parse(text), levels, row, others)
+    except (ValueError, TypeError, AttributeError, RuntimeError):  # not JSON, or not what is wanted: said below
         return _slowly(path, keys, texts, fields, notes)
-    columns = [_column(table, field, len(texts)) for field in fields]
-    if any(column is None for column in columns):
-        return _slowly(path, keys, texts, fields, notes)
-    _count_others(table, fields, notes)
-    return [column for column in columns if column is not None]
+    for name, number in others.items():
+        notes.count(f"left aside: key '{name}' of {{n}} entries", number)
+    return columns
 
 
-def _parse(texts: Sequence[bytes], fields: Sequence[Field]) -> pa.Table:
-    data = b"\0".join(texts).translate(_ONE_LINE)  # a line break within an entry is but white space
-    return pj.read_json(
-        pa.BufferReader(data),
-        read_options=pj.ReadOptions(block_size=_PARSED),
-        parse_options=pj.ParseOptions(explicit_schema=pa.schema(_schema(fields, 0)), unexpected_field_behavior="infer"),
-    )
+def _empty(count: int, fields: Sequence[Field]) -> list[Any]:
+    return [
+        np.full(count, None, dtype=object) if field.shape is None else np.full((count, *field.shape), np.nan)
+        for field in fields
+    ]
 
 
-def _schema(fields: Sequence[Field], level: int) -> list[pa.Field]:
-    out: list[pa.Field] = []
-    for name in dict.fromkeys(field.keys[level] for field in fields):
-        inner = [field for field in fields if field.keys[level] == name]
-        if len(inner[0].keys) > level + 1:
-            kind: pa.DataType = pa.struct(_schema(inner, level + 1))
-        else:
-            kind = pa.string() if inner[0].shape is None else pa.float64()
-            for _ in inner[0].shape or ():
-                kind = pa.list_(kind)
-        out.append(pa.field(name, kind))
+class _Level(NamedTuple):
+    """An object of the entries, and what is read of it."""
+
+    above: tuple[str, ...]
+    fields: list[tuple[str, Field, np.ndarray]]
+    """Name in the object, and the column that it goes to."""
+    known: frozenset[str]
+    """Names that are read, or hold others that are."""
+
+
+def _levels(fields: Sequence[Field], columns: Sequence[np.ndarray]) -> list[_Level]:
+    out = []
+    for above in dict.fromkeys(field.keys[:n] for field in fields for n in range(len(field.keys))):
+        within = [(f, c) for f, c in zip(fields, columns, strict=True) if f.keys[: len(above)] == above]
+        here = [(f.keys[-1], f, c) for f, c in within if len(f.keys) == len(above) + 1]
+        out.append(_Level(above, here, frozenset(f.keys[len(above)] for f, _ in within)))
     return out
 
 
-def _column(table: pa.Table, field: Field, count: int) -> np.ndarray | None:
-    """A field of all rows; None where a value is missing or not of its shape."""
-    if table.num_rows != count:
-        return None
-    array = table[field.keys[0]].combine_chunks()
-    missing = array.is_null().to_numpy(zero_copy_only=False)
-    for key in field.keys[1:]:
-        array = pc.struct_field(array, key)
-        missing = missing | array.is_null().to_numpy(zero_copy_only=False)
-    if field.required and missing.any():
-        return None
-    if field.shape is None:
-        return objects(array.to_pylist())
-    held = array.filter(pa.array(~missing))
-    for size in field.shape:
-        if held.null_count or pc.any(pc.not_equal(held.value_lengths(), size)).as_py():
-            return None
-        held = held.flatten()
-    if held.null_count:
-        return None
-    values = held.to_numpy(zero_copy_only=False)
-    if not np.isfinite(values).all():
-        return None
-    out = np.full((count, *field.shape), np.nan)
-    out[~missing] = values.reshape(-1, *field.shape)
-    return out
+def _take(entry: Any, levels: Sequence[_Level], row: int, others: Counter[str]) -> None:
+    """Put the values of an entry in a row of the columns; an error where one is missing or of another kind."""
+    for above, fields, known in levels:
+        held = entry
+        for name in above:
+            held = held.get(name, {})
+        names = frozenset(held) if type(held) is simdjson.Object else frozenset()
+        for name, field, column in fields:
+            value = held[name] if name in names else None
+            if value is not None:
+                column[row] = _value(value, field.shape)
+            elif field.required:
+                raise TypeError(name)
+        if not names <= known:
+            others.update(".".join((*above, name)) for name in names - known)
 
 
-def _count_others(table: pa.Table, fields: Sequence[Field], notes: Notes) -> None:
-    """Say which keys of the entries are not read."""
-    known = {field.keys[:n] for field in fields for n in range(1, len(field.keys) + 1)}
-    for column in table.schema:
-        held = table[column.name].combine_chunks()
-        if (column.name,) not in known:
-            notes.count(f"left aside: key '{column.name}' of {{n}} entries", len(held) - held.null_count)
-        elif pa.types.is_struct(column.type):
-            for inner in column.type:
-                if (column.name, inner.name) not in known:
-                    values = pc.struct_field(held, inner.name)
-                    number = len(values) - values.null_count
-                    notes.count(f"left aside: key '{column.name}.{inner.name}' of {{n}} entries", number)
+def _value(value: Any, shape: tuple[int, ...] | None) -> Any:
+    if not shape:
+        if type(value) is str if shape is None else type(value) in (float, int):
+            return value
+        raise TypeError(shape)
+    numbers = np.frombuffer(value.as_buffer(of_type="d")).reshape(shape)
+    for size in shape:  # of the first of each; looking at all of them would take longer than parsing
+        if len(value) != size:
+            raise TypeError(shape)
+        value = value[0]
+    if type(value) is simdjson.Array:
+        raise TypeError(shape)
+    return numbers
 
 
 # ---- entry by entry: says what is wrong where the fast way cannot
@@ -141,12 +131,7 @@ def _slowly(
         for name in set(entry) - {field.keys[0] for field in fields}:
             notes.count(f"left aside: key '{name}' of {{n}} entries")
         entries.append(entry)
-    columns: list[Any] = [
-        np.full(len(entries), None, dtype=object)
-        if field.shape is None
-        else np.full((len(entries), *field.shape), np.nan)
-        for field in fields
-    ]
+    columns = _empty(len(entries), fields)
     for row, entry in enumerate(entries):
         for column, field in zip(columns, fields, strict=True):
             value: Any = entry
@@ -154,17 +139,18 @@ def _slowly(
                 value = value.get(name) if isinstance(value, dict) else None
             if value is None and not field.required:
                 continue
-            if field.shape is None:
-                fits = isinstance(value, str)
-            else:
-                fits = _fits(value, field.shape)
-            if not fits:
+            if not (_is_text(value) if field.shape is None else _fits(value, field.shape)):
                 wanted = "text" if field.shape is None else _wanted(field.shape)
                 raise PgtfastError(
-                    f"{path}: {shown(keys[row])}: {'.'.join(field.keys)}: wanted {wanted}, got {str(value)[:60]}"
+                    f"{path}: {shown(keys[row])}: {'.'.join(field.keys)}: wanted {wanted}, got {value!r:.60}"
                 )
             column[row] = value
     return columns
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that UTF-8 can hold: JSON may name half a character."""
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value
 
 
 def _fits(value: Any, shape: tuple[int, ...]) -> bool:
@@ -186,29 +172,19 @@ def shown(keys: Sequence[str]) -> str:
 
 
 # ---- writing
-def number_texts(values: np.ndarray) -> pa.Array:
-    """JSON of each row: (N, *shape) numbers as nested lists, in the fewest digits that read back as the same number."""
-    flat: pa.Array = pc.cast(pa.array(np.ascontiguousarray(values).reshape(-1)), pa.string())
-    for size in reversed(values.shape[1:]):
-        lists = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, size), pa.int32()), flat)
-        flat = pc.binary_join_element_wise("[", pc.binary_join(lists, ", "), "]", "")
-    return flat
+def row_objects(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """An object for each row of some columns of numbers (N, ...), texts or objects.
+
+    Raises:
+        ValueError: a number is not finite, which JSON cannot hold.
+    """
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray) and column.dtype.kind == "f" and not np.isfinite(column).all():
+            raise ValueError(f"{name}: not finite")
+    columns = {k: np.ascontiguousarray(c) if isinstance(c, np.ndarray) else c for k, c in columns.items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def object_texts(members: dict[str, pa.Array]) -> pa.Array:
-    """JSON of each row: objects of the members given."""
-    parts: list[Any] = []
-    for name, texts in members.items():
-        parts += [f"{', ' if parts else '{'}{json.dumps(name)}: ", texts]
-    return pc.binary_join_element_wise(*parts, "}", "")
-
-
-def plain_texts(values: Sequence[Any]) -> pa.Array:
-    """JSON of each of some Python values."""
-    return pa.array([json.dumps(value) for value in values], pa.string())
-
-
-def write_joined(file: IO[bytes], texts: pa.Array) -> None:
-    """Write the texts, a comma and a line break between them."""
-    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
-    file.write(memoryview(pc.binary_join(whole, ",\n")[0].as_buffer()))
+def json_text(value: Any) -> bytes:
+    """JSON of a value: numbers in the fewest digits that read back as the same number."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)

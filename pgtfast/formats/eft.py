@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from .. import ops
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ._json_columns import Field, number_texts, object_texts, plain_texts, read_columns, shown, write_joined
+from ._json_columns import Field, json_text, read_columns, row_objects, shown
 from ._json_records import read_entries
 from .bodies import Bodies, empty_bodies
 from .notes import Notes
@@ -119,22 +117,22 @@ def write_eft(file: IO[bytes], batches: Iterable[Bodies], *, notes: Notes, measu
             )
         after = np.concatenate([weak[:, :1], weak[:, 1:] * weak[:, :1]], 1)
         turns = ops.rotvec_to_matrix(torch.from_numpy(bodies.pose.reshape(-1, 24, 3))).numpy()
-        texts = object_texts(
+        entries = row_objects(
             {
-                "parm_pose": number_texts(turns),
-                "parm_shape": number_texts(bodies.betas[:, :10]),
-                "parm_cam": number_texts(after),
-                "bbox_scale": number_texts(side / BOX_UNIT),
-                "bbox_center": number_texts(center),
-                "smpltype": plain_texts(["smpl"] * len(bodies)),
-                "annotId": pc.cast(pa.array(bodies.annotation_id), pa.string()),
-                "imageName": plain_texts([Path(name).name for name in bodies.image_path]),
+                "parm_pose": turns,
+                "parm_shape": bodies.betas[:, :10],
+                "parm_cam": after,
+                "bbox_scale": side / BOX_UNIT,
+                "bbox_center": center,
+                "smpltype": ["smpl"] * len(bodies),
+                "annotId": bodies.annotation_id,
+                "imageName": [name.rpartition("/")[2] for name in bodies.image_path],
             }
         )
         folders = sum("/" in name for name in bodies.image_path)
         notes.count("image names: the folders of {n} paths are cut off, EFT has the last part alone", folders)
         file.write(b",\n" if written else b"")
-        write_joined(file, texts)
+        file.write(b",\n".join(map(json_text, entries)))
         written += len(bodies)
     file.write(b"]}\n")
     return written

@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from .._errors import PgtfastError
-from ._json_columns import Field, number_texts, object_texts, plain_texts, read_columns, shown, write_joined
+from ._json_columns import Field, json_text, read_columns, row_objects, shown
 from ._json_records import Entries, read_entries
 from .bodies import PARTS, Bodies, empty_bodies
 from .notes import Notes
@@ -158,10 +156,9 @@ def write_annotations(file: IO[bytes], batches: Iterable[Bodies], *, variant: st
     for bodies in batches:
         if not len(bodies):
             continue
-        entry = _texts(bodies, variant)
-        keys = pc.binary_join_element_wise('"', pc.cast(pa.array(bodies.annotation_id), pa.string()), '": ', "")
+        entries = zip(bodies.annotation_id.tolist(), _entries(bodies, variant), strict=True)
         file.write(b",\n" if written else b"")
-        write_joined(file, pc.binary_join_element_wise(keys, entry, ""))
+        file.write(b",\n".join(b'"%d": %b' % (number, json_text(entry)) for number, entry in entries))
         written += len(bodies)
         ids.append(bodies.annotation_id)
     file.write(b"}\n")
@@ -174,19 +171,20 @@ def write_annotations(file: IO[bytes], batches: Iterable[Bodies], *, variant: st
     return written
 
 
-def _texts(bodies: Bodies, variant: str):
-    held = {"shape": number_texts(bodies.betas[:, :10]), "trans": number_texts(bodies.transl)}
+def _entries(bodies: Bodies, variant: str) -> list[dict[str, Any]]:
+    held: dict[str, Any] = {"shape": bodies.betas[:, :10], "trans": bodies.transl}
     if bodies.body_model == "smplx":
         group = "smplx_param"
         body = bodies.pose[:, 3:].reshape(-1, 21, 3) if variant == "3dpw" else bodies.pose[:, 3:]
-        held = {"root_pose": number_texts(bodies.pose[:, :3]), "body_pose": number_texts(body)} | held
-        held |= {key: number_texts(bodies.parts[name]) for name, key in _SMPLX_PARTS if name in bodies.parts}
+        held = {"root_pose": bodies.pose[:, :3], "body_pose": body} | held
+        held |= {key: bodies.parts[name] for name, key in _SMPLX_PARTS if name in bodies.parts}
     else:
         group = "smpl_param"
-        held = {"pose": number_texts(bodies.pose)} | held
+        held = {"pose": bodies.pose} | held
     if variant == "3dpw":
         if (bodies.gender != "neutral").any():
-            held["gender"] = plain_texts(bodies.gender.tolist())
-        return object_texts(held)
-    camera = {key: number_texts(getattr(bodies, name)) for name, key in _CAMERA}
-    return object_texts({group: object_texts(held), "cam_param": object_texts(camera)})
+            held["gender"] = bodies.gender.tolist()
+        return row_objects(held)
+    return row_objects(
+        {group: row_objects(held), "cam_param": row_objects({key: getattr(bodies, name) for name, key in _CAMERA})}
+    )

@@ -14,7 +14,7 @@ from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..data._world import place_bodies, rest_pelvis
-from ._json_columns import Field, number_texts, object_texts, plain_texts, read_columns
+from ._json_columns import Field, json_text, read_columns, row_objects
 from ._json_records import read_entries
 from .bodies import Bodies
 from .notes import Notes
@@ -136,24 +136,22 @@ def write_world(
 
 
 def _write_tree(
-    file: IO[bytes], rows: dict[tuple[str, ...], int], pose: np.ndarray, betas: np.ndarray, transl: np.ndarray
+    file: IO[bytes], row_of: dict[tuple[str, ...], int], pose: np.ndarray, betas: np.ndarray, transl: np.ndarray
 ) -> None:
-    order = sorted(rows, key=lambda keys: tuple(int(key) for key in keys))
-    at = np.array([rows[keys] for keys in order], np.int64)
-    texts = object_texts(
-        {"pose": number_texts(pose[at]), "shape": number_texts(betas[at]), "trans": number_texts(transl[at])}
-    ).to_pylist()
-    names = plain_texts([keys[2] for keys in order]).to_pylist()
+    order = sorted(row_of, key=lambda keys: tuple(int(key) for key in keys))
+    at = np.array([row_of[keys] for keys in order], np.int64)
+    entries = row_objects({"pose": pose[at], "shape": betas[at], "trans": transl[at]})
     before: tuple[str, ...] = ()
-    out = ["{"]
-    for keys, name, text in zip(order, names, texts, strict=True):
+    out = [b"{"]
+    for keys, entry in zip(order, entries, strict=True):
+        action, part, frame = map(json_text, keys)
         if keys[:1] != before[:1]:
-            out.append(f'{"}}, " if before else ""}"{keys[0]}": {{"{keys[1]}": {{')
+            out.append(b"%b%b: {%b: {" % (b"}}, " if before else b"", action, part))
         elif keys[:2] != before[:2]:
-            out.append(f'}}, "{keys[1]}": {{')
+            out.append(b"}, %b: {" % part)
         else:
-            out.append(", ")
-        out.append(f"{name}: {text}")
+            out.append(b", ")
+        out.append(b"%b: %b" % (frame, json_text(entry)))
         before = keys
-    out.append("}}}\n" if before else "}\n")
-    file.write("".join(out).encode())
+    out.append(b"}}}\n" if before else b"}\n")
+    file.write(b"".join(out))
