@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -38,8 +39,8 @@ def _busy() -> float | None:
 
 def own_seconds() -> float:
     """Seconds of processor time of this process and of its workers that are alive."""
-    times = os.times()
-    total = times.user + times.system + times.children_user + times.children_system
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    total = sum(part.ru_utime + part.ru_stime for part in used)
     for worker in multiprocessing.active_children():
         try:
             ticks = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
