@@ -53,13 +53,21 @@ def show(runs: Sequence[Run], bodies: Sequence[BodyModel], photos: Photos, *, im
     stream = rerun.RecordingStream("pgtfast_report")
     layout = blueprint.Blueprint(
         blueprint.Horizontal(
-            blueprint.Spatial2DView(origin="world/camera", name="photo"),
+            blueprint.Vertical(
+                blueprint.Spatial2DView(origin="world/camera", name="keypoints"),
+                blueprint.Spatial2DView(
+                    origin="world/camera",
+                    contents=["world/camera/photo/**", "world/bodies/**"],
+                    name="bodies on the photo",
+                ),
+            ),
             blueprint.Vertical(
                 blueprint.Spatial3DView(origin="world", name="bodies"),
                 blueprint.TextDocumentView(origin="people", name="people"),
                 row_shares=[3, 1],
             ),
         ),
+        blueprint.TimePanel(state="collapsed", timeline=TIMELINE, play_state="paused"),
         collapse_panels=True,
     )
     with contextlib.ExitStack() as stack:
@@ -126,12 +134,12 @@ def _entities(
     size = (first["image_width"], first["image_height"])
     if None in size:
         size = tuple(np.ceil(2 * center).astype(int)) if photo is None else photo.shape[1::-1]
-    distance = float(np.median([one[..., 2].mean() for one in moved]))
+    behind = 1.05 * max(float(one[..., 2].max()) for one in moved)
     entities: list[tuple[str, Any]] = [
         ("world/camera", rerun.Pinhole(
             focal_length=focal, principal_point=center + _HALF, resolution=size, camera_xyz=rerun.ViewCoordinates.RDF,
-            image_plane_distance=0.5 * distance)),
-        ("world/camera/photo", rerun.Clear(recursive=False) if photo is None else rerun.Image(photo).compress(jpeg_quality=90)),
+            image_plane_distance=behind)),
+        ("world/camera/photo", rerun.Clear(recursive=False) if photo is None else rerun.Image(photo)),  # compressed ones count as a video, of one size
         *_keypoints(rerun, people[0]),
         ("world/bodies", rerun.Clear(recursive=True)),
         ("people", rerun.TextDocument(_words(people), media_type="text/markdown")),

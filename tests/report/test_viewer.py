@@ -55,6 +55,18 @@ def test_photo_camera_keypoints_and_bodies_are_there(chunks):
     assert len(column(chunks, "/world/camera/keypoints/dots", "Points2D:positions")) == 4
 
 
+def test_photos_are_raw_and_stand_behind_the_bodies(chunks):
+    """Rerun takes JPEGs and PNGs on one path for a video, whose frames have one size; a photo nearer than a body would hide it."""
+    assert any("Image:buffer" in batch.schema.names for batch in chunks["/world/camera/photo"])
+    planes = np.ravel(column(chunks, "/world/camera", "Pinhole:image_plane_distance"))
+    bodies = [path for path in chunks if path.startswith("/world/bodies/")]
+    farthest = [
+        np.array(points)[:, 2].max() for path in bodies for points in column(chunks, path, "Mesh3D:vertex_positions")
+    ]
+    assert len(planes) == 4
+    assert planes.max() > max(farthest)
+
+
 def test_bodies_lie_where_their_keypoints_are(chunks, folder):
     """The mesh through the recording's camera covers the box, half a pixel further than the store counts."""
     rows = {row["annotation_id"]: row for row in read_records(folder / "one").to_pylist() if row["valid"]}
