@@ -34,6 +34,38 @@ def count(low: int, unit: str) -> Callable[[str], float]:
     return number(low, 2**31 - 1, unit, int)
 
 
+EXPORTS = ("neuralannot",)
+"""Formats that a run writes its people in beside the store."""
+
+
+def add_quality(parser: argparse.ArgumentParser) -> None:
+    """The option of a run that names its calibration."""
+    parser.add_argument(
+        "--quality",
+        metavar="FILE",
+        help="calibration of the quality, of pgtfast.evaluate --calibrate (default: the one in the package)",
+    )
+
+
+def add_extras(parser: argparse.ArgumentParser) -> None:
+    """Options of what a run makes beside its store."""
+    add = parser.add_argument
+    add(
+        "--overlays",
+        type=count(0, "images"),
+        default=0,
+        metavar="N",
+        help="draw N of the images with their bodies, and a contact sheet (default: 0)",
+    )
+    add("--export", choices=EXPORTS, help="also write the valid people in this format")
+    add(
+        "--min-quality",
+        type=number(0, 1, "quality"),
+        metavar="Q",
+        help="with --export: leave out people of a lower quality, or of none",
+    )
+
+
 def chosen_device(name: str) -> torch.device:
     """The device that --device names.
 

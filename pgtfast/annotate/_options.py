@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from .._options import count, number
+from .._options import add_extras, add_quality, count, number
 from ..engines import ENGINES
 from ..engines.lowered import PRECISIONS
-
-EXPORTS = ("neuralannot",)
 
 WORKERS = ("processes", "ray")
 
@@ -63,11 +61,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="also annotate the mirrored crop and note how far the joints of the two lie apart, millimetres; twice the time")  # fmt: skip
     add("--jitter", type=count(0, "crops"), default=0, metavar="N",
         help="also annotate N moved and scaled copies of each crop and note how far the joints lie apart, millimetres (default: 0)")  # fmt: skip
-    add(
-        "--quality",
-        metavar="FILE",
-        help="calibration of the quality, of pgtfast.evaluate --calibrate (default: the one in the package)",
-    )
+    add_quality(parser)
     add("--exif", action="store_true", help="turn photos as their EXIF orientation says (COCO's annotations do not)")
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add("--processes", type=count(1, "processes"), default=1, metavar="N",
@@ -87,20 +81,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="threads of each process that decode and crop photos (default: 2)",
     )
-    add(
-        "--overlays",
-        type=count(0, "images"),
-        default=0,
-        metavar="N",
-        help="draw N of the images with their bodies, and a contact sheet (default: 0)",
-    )
-    add("--export", choices=EXPORTS, help="also write the valid people in this format")
-    add(
-        "--min-quality",
-        type=number(0, 1, "quality"),
-        metavar="Q",
-        help="with --export: leave out people of a lower quality, or of none",
-    )
+    add_extras(parser)
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people")
     options = parser.parse_args(arguments)
     _check(parser, options)

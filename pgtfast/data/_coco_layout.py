@@ -80,31 +80,45 @@ def empty_people(dataset: str, landmark_set: str, ids: Sequence[int] | np.ndarra
     )
 
 
-def fill_row(
-    people: People, row: int, entry: Mapping, images: dict[int, Mapping], seen: dict[Any, int], fill: Fill
-) -> str | None:
-    """Put one annotation in its row; why it cannot be used, or None."""
+def read_frame(
+    people: People, row: int, entry: Mapping, images: Mapping[int, Mapping], seen: dict[int, int]
+) -> tuple[Mapping, str | None]:
+    """Put the image of an annotation, its place among the people of the image and its box in a row.
+
+    Returns:
+        The image's entry, and why the annotation cannot be used, or None.
+    """
     image_id = integer(entry.get("image_id"))
-    image = images.get(image_id) if image_id is not None else None
-    if image is None:
-        return f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
+    if image_id is None or image_id not in images:
+        return {}, f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
+    image = images[image_id]
     people.person_id[row] = seen[image_id] = seen.get(image_id, -1) + 1
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
-        return f"bad-image: image {image_id}: file_name: wanted a name, got {brief(name)}"
+        return image, f"bad-image: image {image_id}: file_name: wanted a name, got {brief(name)}"
     people.image_path[row] = name
     size = [integer(image.get(key)) for key in ("width", "height")]
     if any(n is None or not 0 < n < 2**31 for n in size):
         got = ", ".join(brief(image.get(key)) for key in ("width", "height"))
-        return f"bad-image: image {image_id}: width, height: wanted positive numbers of pixels, got {got}"
+        return image, f"bad-image: image {image_id}: width, height: wanted positive numbers of pixels, got {got}"
     people.image_size[row] = size
     if "bbox" in entry:
         box = numbers(entry["bbox"], 4)
         if box is None:
-            return f"bad-box: bbox: wanted 4 finite numbers x, y, width, height, got {brief(entry['bbox'])}"
+            return image, f"bad-box: bbox: wanted 4 finite numbers x, y, width, height, got {brief(entry['bbox'])}"
         if not (box[2] > 0 and box[3] > 0):
-            return f"bad-box: bbox: wanted width and height above 0, got {box[2]:g} x {box[3]:g}"
+            return image, f"bad-box: bbox: wanted width and height above 0, got {box[2]:g} x {box[3]:g}"
         people.bbox[row] = box
+    return image, None
+
+
+def fill_row(
+    people: People, row: int, entry: Mapping, images: Mapping[int, Mapping], seen: dict[int, int], fill: Fill
+) -> str | None:
+    """Put one annotation in its row; why it cannot be used, or None."""
+    _, reason = read_frame(people, row, entry, images, seen)
+    if reason is not None:
+        return reason
     if entry.get("iscrowd") in (1, "1", True):
         return "crowd: the annotation marks a crowd, not a person"
     points = np.zeros_like(people.keypoints[row])

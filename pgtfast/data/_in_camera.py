@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ._coco_layout import empty_people
+from ._coco_layout import empty_people, read_frame
 from ._json import array, brief, by_id, entries, integer, load_object, unique_ids
-from ._world import LARGEST, all_unusable, behind, project, read_frame
+from ._world import LARGEST, all_unusable, behind, project
 from .people import People
 
 _APART = 0.1
@@ -47,17 +47,12 @@ def read_in_camera(
     points, pixels = np.full((len(held), joints, 3), np.nan), np.full((len(held), joints, 2), np.nan)
     focal, center = np.full((len(held), 2), np.nan), np.full((len(held), 2), np.nan)
     cameras: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
-    seen: dict[Any, int] = {}
+    seen: dict[int, int] = {}
     for row, entry in enumerate(held):
-        image_id = integer(entry.get("image_id"))
-        image = images.get(image_id) if image_id is not None else None
-        if image is None:
-            people.reason[row] = f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
-            continue
-        people.person_id[row] = seen[image_id] = seen.get(image_id, -1) + 1
-        people.reason[row] = read_frame(people, row, image, entry)
+        image, people.reason[row] = read_frame(people, row, entry, images, seen)
         if people.reason[row] is not None:
             continue
+        image_id = integer(entry["image_id"])
         if image_id not in cameras:
             found = intrinsics(image)
             if isinstance(found, str):

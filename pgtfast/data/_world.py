@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel, LandmarkPlan
-from ._json import array, brief, integer, numbers
+from ._json import array, brief, numbers
 from .people import People
 
 LARGEST = 1e9
@@ -141,25 +141,6 @@ def project(points: np.ndarray, focal: np.ndarray, center: np.ndarray) -> np.nda
 def behind(points: np.ndarray) -> np.ndarray:
     """(N,) whether a known joint of (N, K, 3) lies behind the camera, where a projection means nothing."""
     return np.asarray((points[..., 2] <= 0).any(1))
-
-
-def read_frame(people: People, row: int, image: Mapping, entry: Mapping) -> str | None:
-    """Put name and size of the image and the box of the annotation in a row; why it cannot be used, or None."""
-    name = image.get("file_name")
-    if not isinstance(name, str) or not name:
-        return f"bad-image: image {brief(image.get('id'))}: file_name: wanted a name, got {brief(name)}"
-    people.image_path[row] = name
-    size = [integer(image.get(key)) for key in ("width", "height")]
-    if any(n is None or not 0 < n < 2**31 for n in size):
-        got = ", ".join(brief(image.get(key)) for key in ("width", "height"))
-        return f"bad-image: image {brief(image.get('id'))}: width, height: wanted positive numbers of pixels, got {got}"
-    people.image_size[row] = size
-    if "bbox" in entry:
-        box = numbers(entry["bbox"], 4)
-        if box is None or not (box[2] > 0 and box[3] > 0):
-            return f"bad-box: bbox: wanted x, y, width, height with a size above 0, got {brief(entry['bbox'])}"
-        people.bbox[row] = box
-    return None
 
 
 def place_bodies(

@@ -12,7 +12,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ._coco_layout import empty_people
+from ._coco_layout import empty_people, read_frame
 from ._json import array, brief, by_id, entries, integer, load_object, unique_ids
 from ._world import (
     LARGEST,
@@ -25,7 +25,6 @@ from ._world import (
     place_bodies,
     project,
     read_camera,
-    read_frame,
     read_params,
     shown,
 )
@@ -82,13 +81,7 @@ def read_world(files: WorldFiles, options: WorldOptions) -> People:
     bodies: list[BodyParams | None] = [None] * count
     seen: dict[int, int] = {}
     for row, entry in enumerate(held):
-        image_id = _image_id(entry)
-        image = images.get(image_id)
-        if image is None:
-            people.reason[row] = f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
-            continue
-        people.person_id[row] = seen[image_id] = seen.get(image_id, -1) + 1
-        people.reason[row] = read_frame(people, row, image, entry)
+        image, people.reason[row] = read_frame(people, row, entry, images, seen)
         if people.reason[row] is None:
             which[row] = trees.camera(image, people.image_size[row])
             found = trees.frame(image)

@@ -15,7 +15,7 @@ from .. import cameras, skeletons
 from .._errors import PgtfastError
 from .._unpickle import load_pickle
 from ..body import BodyModel
-from ._coco_layout import empty_people
+from ._coco_layout import empty_people, read_frame
 from ._json import brief, by_id, entries, integer, load_object, unique_ids
 from ._world import (
     LARGEST,
@@ -28,7 +28,6 @@ from ._world import (
     gender_of,
     join,
     project,
-    read_frame,
     read_params,
     rest_pelvis,
 )
@@ -68,17 +67,12 @@ def read_pw3d(path: str | Path, *, body: Bodies = None, landmark_set: str = "smp
     rows = _Rows(len(held))
     points = np.zeros((len(held), len(_OPENPOSE18), 3))
     intrinsics: dict[int | None, tuple[np.ndarray, np.ndarray]] = {}
-    seen: dict[int | None, int] = {}
+    seen: dict[int, int] = {}
     for row, entry in enumerate(held):
-        image_id = integer(entry.get("image_id"))
-        image = images.get(image_id) if image_id is not None else None
-        if image is None:
-            people.reason[row] = f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
-            continue
-        people.person_id[row] = seen[image_id] = seen.get(image_id, -1) + 1
-        people.reason[row] = read_frame(people, row, image, entry)
+        image, people.reason[row] = read_frame(people, row, entry, images, seen)
         if people.reason[row] is not None:
             continue
+        image_id = integer(entry["image_id"])
         people.image_path[row] = f"{_sequence(path, image)}/{image['file_name']}"
         if image_id not in intrinsics:
             intrinsics[image_id] = _intrinsics(path, image)

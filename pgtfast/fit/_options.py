@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from .._options import count, number
+from .._options import add_extras, add_quality, count, number
 
 METHODS = ("smplify",)
 SOLVERS = ("adam",)
-EXPORTS = ("neuralannot",)
 
 DESCRIPTION = """Fits a body to each annotated person of a COCO keypoints file. RUN gets annotations/*.parquet (one row a person, skipped people
 with their reason), run.json and, where asked for, overlays/ and an exported file. The same command takes up an unfinished run."""
@@ -70,27 +69,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="people with fewer are skipped (default: 6; two of them shoulders or hips)")  # fmt: skip
     add("--min-confidence", type=number(0, 1, "confidence"), default=0.1, metavar="C",
         help="keypoints below are left out; hidden ones (v = 1) have 0.5, visible ones 1 (default: 0.1)")  # fmt: skip
-    add(
-        "--quality",
-        metavar="FILE",
-        help="calibration of the quality, of pgtfast.evaluate --calibrate (default: the one in the package)",
-    )
+    add_quality(parser)
     add("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     add("--threads", type=count(1, "threads"), metavar="N", help="CPU threads (default: as torch chooses)")
-    add(
-        "--overlays",
-        type=count(0, "images"),
-        default=0,
-        metavar="N",
-        help="draw N of the images with their bodies, and a contact sheet (default: 0)",
-    )
-    add("--export", choices=EXPORTS, help="also write the valid people in this format")
-    add(
-        "--min-quality",
-        type=number(0, 1, "quality"),
-        metavar="Q",
-        help="with --export: leave out people of a lower quality, or of none",
-    )
+    add_extras(parser)
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people of the file")
     options = parser.parse_args(arguments)
     if options.focal is not None and options.intrinsics is not None:

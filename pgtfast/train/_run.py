@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._errors import PgtfastError
+from ._checkpoint import load_checkpoint
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.pt"
@@ -57,6 +59,33 @@ def open_run(config: Any, *, claim: bool = True) -> str:
         changes = ", ".join(f"{k} was {before.get(k)!r}, now {now.get(k)!r}" for k in different)
         raise PgtfastError(f"out: {out} holds a run of another config: {changes}. Name a new folder with --out.")
     return "finished" if (out / RESULT).exists() else "unfinished"
+
+
+def write_result(
+    config: Any,
+    network: Any,
+    save: Callable[[], None],
+    *,
+    steps: int,
+    best: dict[str, float | None],
+    skipped: Iterable[Sequence],
+) -> None:
+    """Write what a finished run came to: the network's file, of the best weights where there was a validation, and result.json, which says that the run is finished.
+
+    Args:
+        config: of the run.
+        network: its weights become the best ones.
+        save: writes the network's file.
+        steps: taken.
+        best: score of the best validation, by its name.
+        skipped: pictures that could not be read.
+    """
+    out = Path(config.out)
+    if (out / BEST).exists():
+        network.load_state_dict(load_checkpoint(out / BEST)["network"])
+    save()
+    told = {"config": resolved(config), "steps": steps, **best, "skipped": [list(map(str, one)) for one in skipped]}
+    write_json(out / RESULT, told)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,7 +24,7 @@ from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, netwo
 from ..networks.importers import ImportReport, import_weights
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
-from ._checkpoint import capture, load_checkpoint, restore, save_checkpoint
+from ._checkpoint import capture, restore, save_checkpoint
 from ._config import TrainingConfig
 from ._datasets import (
     check_bodies,
@@ -47,7 +48,7 @@ from ._fabric import (
 from ._guard import Guard
 from ._log import RunLog
 from ._overlays import overlay_row, to_pictures
-from ._run import BEST, LAST, RESULT, open_run, resolved, write_json
+from ._run import BEST, LAST, open_run, resolved, write_result
 from ._schedule import rate_factor
 from ._validate import predict_landmarks, validate_annotator
 
@@ -266,16 +267,13 @@ def train_annotator(config: AnnotatorConfig) -> Path:
     skipped = skipped_by_all(loader.skipped)
     loader.close()
 
-    def finish() -> None:
-        if (out / BEST).exists():
-            network.load_state_dict(load_checkpoint(out / BEST)["network"])
-        save_annotator(out / ANNOTATOR, network, about)
-        write_json(out / RESULT, {
-            "config": resolved(config), "steps": total, f"best_{config.best_by}": best,
-            "skipped": [list(map(str, s)) for s in skipped],
-        })  # fmt: skip
-
-    on_first(fabric, finish)
+    write_network = partial(save_annotator, out / ANNOTATOR, network, about)
+    on_first(
+        fabric,
+        lambda: write_result(
+            config, network, write_network, steps=total, best={f"best_{config.best_by}": best}, skipped=skipped
+        ),
+    )
     return out / ANNOTATOR
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +20,7 @@ from ..data.targets import Targets, crop_targets
 from ..networks import PoseResNet, heatmap_keypoints
 from ..networks.files import PoseNetworkFile, header, save_pose_network
 from ..networks.importers import import_weights
-from ._checkpoint import capture, load_checkpoint, restore, save_checkpoint
+from ._checkpoint import capture, restore, save_checkpoint
 from ._config import TrainingConfig
 from ._datasets import check_keypoints, describe, open_all, part
 from ._fabric import (
@@ -36,7 +37,7 @@ from ._guard import Guard
 from ._heatmaps import heatmap_loss, heatmap_targets
 from ._log import RunLog
 from ._overlays import overlay_row, to_pictures
-from ._run import BEST, LAST, RESULT, open_run, resolved, write_json
+from ._run import BEST, LAST, open_run, resolved, write_result
 from ._schedule import rate_factor
 
 if TYPE_CHECKING:
@@ -199,16 +200,13 @@ def train_pose2d(config: Pose2dConfig) -> Path:
     skipped = skipped_by_all(loader.skipped)
     loader.close()
 
-    def finish() -> None:
-        if (out / BEST).exists():
-            network.load_state_dict(load_checkpoint(out / BEST)["network"])
-        save_pose_network(out / POSE_NETWORK, network, about)
-        write_json(out / RESULT, {
-            "config": resolved(config), "steps": total, "best_error_px": best,
-            "skipped": [list(map(str, s)) for s in skipped],
-        })  # fmt: skip
-
-    on_first(fabric, finish)
+    write_network = partial(save_pose_network, out / POSE_NETWORK, network, about)
+    on_first(
+        fabric,
+        lambda: write_result(
+            config, network, write_network, steps=total, best={"best_error_px": best}, skipped=skipped
+        ),
+    )
     return out / POSE_NETWORK
 
 
