@@ -40,6 +40,10 @@ class OnnxEngine(Engine):
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        if (
+            file.precision == "fp8"
+        ):  # its optimiser drops a Relu before an FP8 QuantizeLinear, and makes biases integers
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         place = {} if device.type == "cpu" else {"device_id": str(device.index or 0), "use_tf32": "0"}
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(wanted, place)])
