@@ -19,7 +19,7 @@ from tqdm import tqdm
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
 from ..data.image_sizes import read_image_size
-from ..formats.bodies import PARTS, Bodies, joined
+from ..formats.bodies import PARTS, Bodies, joined, leads_out, padded
 from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex, read_people
 from ..formats.recamera import boxes_around
@@ -33,6 +33,8 @@ _MIDDLE = ("cliff", "smplify-x")
 """Formats whose camera looks through the middle of the image."""
 _SWITCH = 2e-4
 """Seconds that a thread keeps Python's lock while the other waits for it."""
+_IN_FRONT = ("eft", *_MIDDLE)
+"""Formats that people are placed anew for, which only those before the camera can be."""
 _SHOWN = {"pose": "body pose and orientation", "transl": "translation", "betas": "shape"}
 
 
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{dst} ({options.to}): {written} written in {seconds:.1f} s ({flow.read / max(seconds, 1e-9):.0f} people/s)")
     for line in (*flow.lines(), *notes.lines()):
         print(line)
-    return 1 if flow.lost else 0
+    return 1 if flow.lost or notes.lost else 0
 
 
 class _Flow:
@@ -110,6 +112,7 @@ class _Flow:
             self.bodies += int(bodies.with_body().sum())
             progress.update(len(bodies))
             self._check_model(bodies)
+            bodies = replace(bodies, betas=padded(bodies.betas))
             if self.options.min_quality is not None:
                 bodies = self._good(bodies, self.options.min_quality)
             if matcher is not None:
@@ -163,7 +166,7 @@ class _Flow:
         if model == "free" and to != "parquet":
             self.notes.count(
                 "body model: these are parameters of the 'free' body, whose shape is not SMPL's, and the file does not say so ({n} people)",
-                len(bodies),
+                int(bodies.with_body().sum()),
             )
 
     def _complete(self, bodies: Bodies) -> Bodies:
@@ -173,7 +176,7 @@ class _Flow:
             known: dict[str, tuple[int, int]] = {}
             for row in np.flatnonzero((size == 0).any(1)):
                 name = bodies.image_path[row]
-                if name is not None:
+                if name is not None and not leads_out(name):
                     if name not in known:
                         known[name] = read_image_size(Path(self.options.images) / name) or (0, 0)
                     size[row] = known[name]
@@ -185,6 +188,8 @@ class _Flow:
 
     def _writable(self, bodies: Bodies) -> Bodies:
         known = bodies.known()
+        if self.options.to in _IN_FRONT:
+            known["transl"] &= bodies.transl[:, 2] > 0
         body = bodies.with_body()
         keep = np.ones(len(bodies), bool)
         for need in self.target.needs:
@@ -246,7 +251,7 @@ def _hint(need: str) -> str:
         "image_path": "image name (--people brings it)",
         "image_size": "image size (--people or --images brings it)",
         "bbox": "box (--people brings it)",
-        "transl": "translation: the file does not say where they are",
+        "transl": "translation in front of the camera, or none at all",
     }.get(need, f"camera ({need})")
 
 

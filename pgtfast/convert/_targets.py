@@ -112,7 +112,7 @@ def write(
         if to == "bedlam":
             return perspective_npz.write_bedlam(file, bodies, notes)
         if to == "humandata":
-            return humandata.write_humandata(file, bodies)
+            return humandata.write_humandata(file, bodies, notes)
         if options.images is None:
             raise PgtfastError("--to 4dhumans: its tars hold the pictures; name their folder with --images DIR")
         return fourd_humans.write_4dhumans(file, bodies, Path(options.images), notes)
@@ -230,8 +230,11 @@ def _folder(dst: Path) -> Iterator[Path]:
         yield partial
         refuse_existing(dst)
         partial.rename(dst)
-    except OSError as error:
-        raise PgtfastError(f"{dst}: cannot be written ({error.strerror or error})") from error
+    except (OSError, PgtfastError) as error:
+        cause = error.__cause__ if isinstance(error, PgtfastError) else error
+        if not isinstance(cause, OSError):
+            raise
+        raise PgtfastError(f"{dst}: cannot be written ({cause.strerror or cause})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,9 @@ import simdjson
 from .._errors import PgtfastError
 from .notes import Notes
 
+LARGEST = 1e9
+"""No number of a body or a camera is as large; one that is comes from damage."""
+
 
 class Field(NamedTuple):
     """A value of an entry."""
@@ -25,6 +27,8 @@ class Field(NamedTuple):
     shape: tuple[int, ...] | None = ()
     """Of the nested lists of numbers; () is one number, None is text."""
     required: bool = True
+    whole: bool = False
+    """One whole number of 64 bits, such as an id."""
 
 
 def read_columns(
@@ -39,7 +43,7 @@ def read_columns(
         fields: what to read; other keys are counted in `notes`.
 
     Returns:
-        For each field (N, *shape) float64, NaN where an optional one is missing; (N,) object for text, None where missing.
+        For each field (N, *shape) float64, NaN where an optional one is missing; (N,) object for text and whole numbers, None where missing.
 
     Raises:
         PgtfastError: naming entry and key of the first value that is missing or of another kind.
@@ -53,14 +57,22 @@ def read_columns(
             _take(parser.parse(text), levels, row, others)
     except (ValueError, TypeError, AttributeError, RuntimeError):  # not JSON, or not what is wanted: said below
         return _slowly(path, keys, texts, fields, notes)
+    if any(column.dtype != object and (np.abs(column) > LARGEST).any() for column in columns):
+        return _slowly(path, keys, texts, fields, notes)
+    _count_others(others, notes)
+    return columns
+
+
+def _count_others(others: Counter[str], notes: Notes) -> None:
     for name, number in others.items():
         notes.count(f"left aside: key '{name}' of {{n}} entries", number)
-    return columns
 
 
 def _empty(count: int, fields: Sequence[Field]) -> list[Any]:
     return [
-        np.full(count, None, dtype=object) if field.shape is None else np.full((count, *field.shape), np.nan)
+        np.full(count, None, dtype=object)
+        if field.shape is None or field.whole
+        else np.full((count, *field.shape), np.nan)
         for field in fields
     ]
 
@@ -91,23 +103,30 @@ def _take(entry: Any, levels: Sequence[_Level], row: int, others: Counter[str]) 
         for name in above:
             held = held.get(name, {})
         names = frozenset(held) if type(held) is simdjson.Object else frozenset()
+        if len(names) != len(held):
+            raise ValueError("a key is there twice")
         for name, field, column in fields:
             value = held[name] if name in names else None
             if value is not None:
-                column[row] = _value(value, field.shape)
+                column[row] = _value(value, field)
             elif field.required:
                 raise TypeError(name)
         if not names <= known:
             others.update(".".join((*above, name)) for name in names - known)
 
 
-def _value(value: Any, shape: tuple[int, ...] | None) -> Any:
+def _value(value: Any, field: Field) -> Any:
+    shape = field.shape
     if not shape:
-        if type(value) is str if shape is None else type(value) in (float, int):
-            return value
-        raise TypeError(shape)
+        if not (
+            _is_whole(value) if field.whole else type(value) is str if shape is None else type(value) in (float, int)
+        ):
+            raise TypeError(shape)
+        return int(value) if field.whole else value
     numbers = np.frombuffer(value.as_buffer(of_type="d")).reshape(shape)
-    for size in shape:  # of the first of each; looking at all of them would take longer than parsing
+    if len(shape) == 2 and any(len(part) != shape[1] for part in value):
+        raise TypeError(shape)
+    for size in shape:  # three deep of the first of each; looking at all of them would take longer than parsing
         if len(value) != size:
             raise TypeError(shape)
         value = value[0]
@@ -123,13 +142,11 @@ def _slowly(
     entries = []
     for key, text in zip(keys, texts, strict=True):
         try:
-            entry = json.loads(text)
+            entry = json.loads(text, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise PgtfastError(f"{path}: {shown(key)}: not JSON ({error}); copy or download it again") from error
         if not isinstance(entry, dict):
             raise PgtfastError(f"{path}: {shown(key)}: wanted an object, got {str(entry)[:40]}")
-        for name in set(entry) - {field.keys[0] for field in fields}:
-            notes.count(f"left aside: key '{name}' of {{n}} entries")
         entries.append(entry)
     columns = _empty(len(entries), fields)
     for row, entry in enumerate(entries):
@@ -139,13 +156,36 @@ def _slowly(
                 value = value.get(name) if isinstance(value, dict) else None
             if value is None and not field.required:
                 continue
-            if not (_is_text(value) if field.shape is None else _fits(value, field.shape)):
-                wanted = "text" if field.shape is None else _wanted(field.shape)
+            kind = _is_whole if field.whole else _is_text if field.shape is None else None
+            if not (_fits(value, field.shape or ()) if kind is None else kind(value)):
+                wanted = "a whole number" if field.whole else "text" if field.shape is None else _wanted(field.shape)
                 raise PgtfastError(
                     f"{path}: {shown(keys[row])}: {'.'.join(field.keys)}: wanted {wanted}, got {value!r:.60}"
                 )
-            column[row] = value
+            column[row] = int(value) if field.whole else value
+    others: Counter[str] = Counter()
+    for level in _levels(fields, columns):
+        for entry in entries:
+            held: Any = entry
+            for name in level.above:
+                held = held.get(name) if isinstance(held, dict) else None
+            if isinstance(held, dict):
+                others.update(".".join((*level.above, name)) for name in held if name not in level.known)
+    _count_others(others, notes)
     return columns
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose keys is there twice."""
+    held = dict(members)
+    if len(held) != len(members):
+        counts = Counter(name for name, _ in members)
+        raise ValueError(f"key {max(counts, key=counts.__getitem__)[:40]!r} is there twice")
+    return held
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) in (int, float) and -(2**63) <= value < 2**63 and value == int(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -156,7 +196,7 @@ def _is_text(value: Any) -> bool:
 def _fits(value: Any, shape: tuple[int, ...]) -> bool:
     if not shape:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and abs(value) < 1e300 and math.isfinite(value)
+        return number and abs(value) <= LARGEST
     return isinstance(value, list) and len(value) == shape[0] and all(_fits(part, shape[1:]) for part in value)
 
 

@@ -144,7 +144,9 @@ class _Scanner:
         try:
             text = head + around.decode("utf-8" if self.start else "utf-8-sig") + tail
             tree = json.loads(text, object_pairs_hook=_Object, parse_constant=lambda name: constants[name].pop())
-        except (ValueError, IndexError, RecursionError) as error:
+        except IndexError as error:
+            raise self._error("NaN or Infinity where an entry belongs") from error
+        except (ValueError, RecursionError) as error:
             raise self._error(f"{type(error).__name__}: {error}") from error
         if not isinstance(tree, _Object):
             raise PgtfastError(f"{self.path}: wanted a JSON object at the root, got {type(tree).__name__}")
@@ -172,7 +174,7 @@ class _Scanner:
                         f"{self.path}: {''.join(f'[{k!r}]' for k in here)[:200]}: wanted an object, got {str(value)[:40]!r}"
                     )
                 keys.append(here)
-                self.count += 1
+                self.count += self.under in (None, here[0])
             elif isinstance(value, list):
                 self._collect(value, here, keys)
 

@@ -64,6 +64,26 @@ def numbers(path: Path, held: Mapping[str, Any], key: str, count: int, shape: tu
     return value
 
 
+def whole_numbers(path: Path, held: Mapping[str, Any], key: str, count: int) -> np.ndarray:
+    """A column of ids as (count,) int64.
+
+    Raises:
+        PgtfastError: it is of another shape, or not of whole numbers of 64 bits.
+    """
+    value = np.asarray(held[key])
+    if value.dtype == object:  # as pickles hold them
+        value = np.array(value.tolist())
+    fits = value.size == count and value.dtype.kind in "iuf"
+    whole = (
+        value.reshape(-1).astype(np.int64)
+        if fits and np.isfinite(value).all() and (np.abs(value) < 2**63).all()
+        else None
+    )
+    if whole is None or (whole != value.reshape(-1)).any():
+        raise PgtfastError(f"{path}: key '{key}': wanted {count} whole numbers, got {str(value)[:60]}")
+    return whole
+
+
 def texts(path: Path, held: Mapping[str, Any], key: str) -> list[str]:
     """A column of text.
 
@@ -96,7 +116,7 @@ def framed(path: Path, held: Mapping[str, Any], *, dataset: str, body_model: str
         )
     ids = np.arange(count)
     if "annot_id" in held:
-        ids = numbers(path, held, "annot_id", count, ()).astype(np.int64)
+        ids = whole_numbers(path, held, "annot_id", count)
     else:
         notes.count("{n} rows have no annotation id and are numbered in file order", count)
     bodies = empty_bodies(dataset, body_model, ids)
@@ -145,9 +165,9 @@ def frames(bodies: Bodies, notes: Notes) -> dict[str, np.ndarray]:
 
 def note_others(held: Mapping[str, Any], read: Sequence[str], notes: Notes) -> None:
     """Say which keys of the file are not read."""
-    for key in held:
+    for key, value in held.items():
         if key not in read:
-            size = len(held[key]) if np.ndim(np.asarray(held[key], dtype=object)) else 1
+            size = len(value) if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim) else 1
             notes.count(f"left aside: key '{key}' of {{n}} rows", max(size, 1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,7 @@ class Bodies:
         }
         for name in ("bbox", "pose", "betas", "transl", "focal", "center"):
             out[name] = np.asarray(np.isfinite(getattr(self, name)).all(1))
+        out["focal"] &= (self.focal > 0).all(1)
         if self.latent is not None:
             out["latent"] = np.asarray(np.isfinite(self.latent).all(1))
         if self.keypoints is not None:
@@ -127,6 +129,12 @@ class Bodies:
             return np.zeros(len(self), bool)
         told = np.array([reason is None for reason in self.reason], bool)
         return np.asarray(told & np.isfinite(self.pose).all(1) & np.isfinite(self.betas).all(1))
+
+
+def leads_out(name: str) -> bool:
+    """Whether an image name leads out of the folder of the images."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 def objects(values: Sequence[Any]) -> np.ndarray:
@@ -158,17 +166,13 @@ def empty_bodies(dataset: str, body_model: str | None, ids: Sequence[int] | np.n
 
 
 def joined(batches: Sequence[Bodies]) -> Bodies:
-    """One table of several of one file.
+    """One table of several of one file; what some of them lack is unknown there.
 
     Raises:
-        PgtfastError: they are of different body models or priors.
+        PgtfastError: they are of different body models, priors or landmark sets.
     """
-    first = batches[0]
-    for other in batches[1:]:
-        if (other.body_model, other.prior) != (first.body_model, first.prior):
-            raise PgtfastError(
-                f"bodies of {first.body_model!r} (prior {first.prior}) and of {other.body_model!r} (prior {other.prior}) cannot go in one file"
-            )
+    single = {name: _one_of(name, batches) for name in ("body_model", "prior", "landmark_set")}
+    batches = [_completed(batch, batches, single) for batch in batches]
     columns: dict[str, Any] = {}
     for f in fields(Bodies):
         values = [getattr(batch, f.name) for batch in batches]
@@ -179,7 +183,36 @@ def joined(batches: Sequence[Bodies]) -> Bodies:
             columns[f.name] = {name: np.concatenate([v[name] for v in values]) for name in shared}
         else:
             columns[f.name] = values[0]
-    return Bodies(**columns)
+    return Bodies(**(columns | single | {"keyed": all(batch.keyed for batch in batches)}))
+
+
+def _one_of(name: str, batches: Sequence[Bodies]) -> str | None:
+    """The value of a field in the batches that have one."""
+    found = dict.fromkeys(value for batch in batches if (value := getattr(batch, name)) is not None)
+    if len(found) > 1:
+        raise PgtfastError(f"{name}: {' and '.join(found)} cannot go in one file; convert them apart")
+    return next(iter(found), None)
+
+
+def _completed(bodies: Bodies, all_: Sequence[Bodies], single: dict[str, str | None]) -> Bodies:
+    """The same people with the optional columns that others have."""
+    count = len(bodies)
+    columns: dict[str, Any] = {"betas": padded(bodies.betas, max(batch.betas.shape[1] for batch in all_))}
+    if bodies.body_model is None and single["body_model"] is not None:
+        columns["pose"] = np.full((count, POSE_SIZES[single["body_model"]]), np.nan)
+    if (
+        bodies.keypoints is None
+        and (held := next((b.keypoints for b in all_ if b.keypoints is not None), None)) is not None
+    ):
+        columns["keypoints"] = np.zeros((count, *held.shape[1:]))
+    if bodies.latent is None and (held := next((b.latent for b in all_ if b.latent is not None), None)) is not None:
+        columns["latent"] = np.full((count, held.shape[1]), np.nan)
+    return replace(bodies, **columns)
+
+
+def padded(betas: np.ndarray, size: int = 10) -> np.ndarray:
+    """(N, S) shapes with zeros up to at least `size` coefficients."""
+    return np.pad(betas, ((0, 0), (0, max(0, size - betas.shape[1]))))
 
 
 def to_table(bodies: Bodies, method: str) -> pa.Table:
@@ -228,7 +261,7 @@ def to_table(bodies: Bodies, method: str) -> pa.Table:
     }
     if bodies.body_model is not None:
         columns |= {"global_orient": known(bodies.pose[:, :3]), "body_pose": known(bodies.pose[:, 3:])}
-        columns["betas"] = known(np.pad(bodies.betas[:, :10], ((0, 0), (0, max(0, 10 - bodies.betas.shape[1])))))
+        columns["betas"] = known(padded(bodies.betas)[:, :10])
     if bodies.latent is not None:
         columns |= {"latent": bodies.latent, "prior": [bodies.prior] * count}
     if bodies.keypoints is not None:

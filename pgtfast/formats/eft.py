@@ -32,7 +32,7 @@ _FIELDS = (
     Field(("bbox_scale",)),
     Field(("bbox_center",), (2,)),
     Field(("imageName",), None),
-    Field(("annotId",), (), False),
+    Field(("annotId",), (), False, True),
     Field(("smpltype",), None, False),
     Field(("gt_keypoint_2d",), (49, 3), False),
 )
@@ -71,11 +71,11 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
         if (turns @ turns.mT - torch.eye(3)).abs().amax() > 1e-2:
             row = int((turns @ turns.mT - torch.eye(3)).abs().amax((1, 2, 3)).argmax())
             raise PgtfastError(f"{path}: {shown(entries.keys[row])}: parm_pose: wanted rotation matrices")
-        numbers = np.array([int(key[1]) for key in entries.keys])
-        told = np.isfinite(ids)
-        bodies = empty_bodies(
-            dataset, body_model or "smpl", np.where(told, np.where(told, ids, 0), numbers).astype(np.int64)
-        )
+        if not all(key[1].isdigit() for key in entries.keys):
+            raise PgtfastError(f"{path}: key 'data': wanted a list of people, got an object")
+        told = np.array([number is not None for number in ids], bool)
+        numbers = [int(key[1]) if number is None else number for key, number in zip(entries.keys, ids, strict=True)]
+        bodies = empty_bodies(dataset, body_model or "smpl", numbers)
         notes.count("{n} entries have no annotId and are numbered in file order", int((~told).sum()))
         for row, name in enumerate(names):
             bodies.image_path[row] = name
@@ -84,10 +84,9 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
         side = scale * BOX_UNIT
         before = np.concatenate([weak[:, :1], weak[:, 1:] / weak[:, :1]], 1)
         bodies = replace(bodies, pose=pose, betas=betas, bbox=boxes_of(center, side), keyed=bool(told.all()))
-        if np.isfinite(points).any():
-            notes.count(
-                "left aside: OpenPose's 25 of the 49 keypoints of {n} entries; the other 24 are kept", len(points)
-            )
+        pointed = int(np.isfinite(points).all((1, 2)).sum())
+        if pointed:
+            notes.count("left aside: OpenPose's 25 of the 49 keypoints of {n} entries; the other 24 are kept", pointed)
             known = np.where(np.isfinite(points[:, 25:]) & (points[:, 25:, 2:] > 0), points[:, 25:], 0)
             bodies = replace(bodies, keypoints=known, landmark_set="spin24")
         yield from_weak(bodies, before, center, side, FOCAL * side / CROP)

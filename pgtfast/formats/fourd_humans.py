@@ -15,8 +15,8 @@ import numpy as np
 from .._errors import PgtfastError
 from .._unpickle import loads
 from ..data._headers import read_header
-from ._npz import numbers
-from .bodies import Bodies, empty_bodies
+from ._npz import numbers, whole_numbers
+from .bodies import Bodies, empty_bodies, leads_out
 from .notes import Notes
 from .recamera import BOX_UNIT, boxes_of, square_boxes
 from .spin import smpl_only
@@ -57,7 +57,9 @@ def _read_tar(path: Path, dataset: str, model: str, start: int, notes: Notes) ->
     try:
         with tarfile.open(path, "r:*") as tar:
             for member in tar:
-                key, _, kind = member.name.removeprefix("./").partition(".")
+                folder, slash, file_name = member.name.removeprefix("./").rpartition("/")
+                stem, _, kind = file_name.partition(".")  # as WebDataset splits them
+                key = folder + slash + stem
                 if not member.isreg() or member.size > _MEMBER_LIMIT:
                     notes.count("left aside: {n} members that are no files, or too large", 1, [member.name])
                     continue
@@ -90,7 +92,8 @@ def _read_tar(path: Path, dataset: str, model: str, start: int, notes: Notes) ->
     bodies = replace(bodies, keyed=all("annot_id" in person for _, person in people))
     if not (points[..., 2] > 0).any():
         return bodies
-    notes.count("left aside: 19 of the 44 keypoints of {n} people; OpenPose's 25 are kept", count)
+    pointed = int((points[..., 2] > 0).any(1).sum())
+    notes.count("left aside: 19 of the 44 keypoints of {n} people; OpenPose's 25 are kept", pointed)
     return replace(bodies, keypoints=points[:, :25], landmark_set="openpose25")
 
 
@@ -115,10 +118,21 @@ def _put_person(
         value = _one(where, person, "keypoints_2d", (JOINTS, 3))
         points[row] = np.where(value[:, 2:] > 0, value, 0)
     if "annot_id" in person:
-        bodies.annotation_id[row] = int(_one(where, person, "annot_id", ()))
+        bodies.annotation_id[row] = whole_numbers(where, person, "annot_id", 1)[0]
     for key in person:
         if key not in _READ:
             notes.count(f"left aside: key '{key}' of {{n}} people")
+
+
+def _key(name: str, used: set[str]) -> tuple[str, str]:
+    """Key of a picture that no other one has, and its kind; the key ends at the first dot of the file's name."""
+    folder, slash, file_name = name.rpartition("/")
+    stem, _, kind = file_name.rpartition(".")
+    key = folder + slash + (stem or kind).replace(".", "_")
+    while key in used:
+        key += f"_{kind}"
+    used.add(key)
+    return key, kind.lower()
 
 
 def _one(where: Path, person: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -140,7 +154,7 @@ def write_4dhumans(file: IO[bytes], bodies: Bodies, images: Path, notes: Notes) 
     """Write one tar of the people with image name and box; those without a body have `has_body_pose` 0.
 
     Raises:
-        PgtfastError: a picture cannot be read.
+        PgtfastError: a picture cannot be read, or its name leads out of the folder.
     """
     center, side, grown = square_boxes(bodies.bbox)
     notes.count("boxes: {n} annotated boxes are grown by 1.2 and made square", int(grown.sum()))
@@ -149,14 +163,19 @@ def write_4dhumans(file: IO[bytes], bodies: Bodies, images: Path, notes: Notes) 
     if bodies.keypoints is not None and bodies.landmark_set == "openpose25":
         points[:, :25] = bodies.keypoints
     elif bodies.keypoints is not None:
-        notes.count(f"not held: keypoints of {{n}} people in the order of {bodies.landmark_set}", len(bodies))
+        pointed = int(bodies.known()["keypoints"].sum())
+        notes.count(f"not held: keypoints of {{n}} people in the order of {bodies.landmark_set}", pointed)
     by_image: dict[str, list[int]] = {}
     for row, name in enumerate(bodies.image_path):
         by_image.setdefault(name, []).append(row)
+    used: set[str] = set()
     with tarfile.open(fileobj=file, mode="w") as tar:
         for name, rows in by_image.items():
-            key = name.rpartition(".")[0].replace(".", "_") or name
-            kind = name.rpartition(".")[2].lower()
+            if leads_out(name):
+                raise PgtfastError(f"--images {images}: image {name!r} leads out of it and is not read")
+            key, kind = _key(name, used)
+            if f"{key}.{kind}" != name:
+                notes.count("image names: {n} are changed, for a key has no dot and no double", 1, [name])
             try:
                 picture = (images / name).read_bytes()
             except OSError as error:

@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from .._errors import PgtfastError
-from ._npz import gender_of, load_columns, note_others, numbers, put_names, save, texts
+from ._npz import gender_of, load_columns, note_others, numbers, put_names, save, texts, whole_numbers
 from .bodies import PARTS, Bodies, empty_bodies, objects
 from .notes import Notes
 
@@ -88,7 +88,7 @@ def _camera(path: Path, misc: Any, count: int, notes: Notes) -> dict[str, Any]:
     note_others({f"misc.{key}": value for key, value in misc.items()}, [f"misc.{key}" for key in _MISC], notes)
     out: dict[str, Any] = {}
     if "annotation_id" in misc:
-        out |= {"annotation_id": numbers(path, misc, "annotation_id", count, ()).astype(np.int64), "keyed": True}
+        out |= {"annotation_id": whole_numbers(path, misc, "annotation_id", count), "keyed": True}
     if "image_size" in misc:
         out["image_size"] = numbers(path, misc, "image_size", count, (2,)).astype(np.int64)
     for name, key in (("focal", "focal_length"), ("center", "principal_point")):
@@ -96,11 +96,14 @@ def _camera(path: Path, misc: Any, count: int, notes: Notes) -> dict[str, Any]:
             value = np.asarray(misc[key], dtype=object)
             both = np.repeat(value.reshape(-1, 1), 2, 1) if value.size == count else value
             out[name] = numbers(path, {key: both}, key, count, (2,))
+    if "focal" in out:
+        unknown = (out["focal"] <= 0).any(1, keepdims=True)
+        out |= {name: np.where(unknown, np.nan, out[name]) for name in ("focal", "center") if name in out}
     return out
 
 
-def write_humandata(file: IO[bytes], bodies: Bodies) -> int:
-    """Write people with image name; the parameters go under "smpl" or "smplx"."""
+def write_humandata(file: IO[bytes], bodies: Bodies, notes: Notes) -> int:
+    """Write people with image name; the parameters go under "smpl" or "smplx". Boxes, image sizes and cameras that are unknown are written as 0."""
     count = len(bodies)
     model = "smplx" if bodies.body_model == "smplx" else "smpl"
     held = {
@@ -108,19 +111,28 @@ def write_humandata(file: IO[bytes], bodies: Bodies) -> int:
         "body_pose": bodies.pose[:, 3:].reshape(count, _BODY_JOINTS[model], 3),
         "betas": bodies.betas,
     }
-    if np.isfinite(bodies.transl).all():
+    there = bodies.known()
+    if there["transl"].all():
         held["transl"] = bodies.transl
+    else:
+        notes.count(
+            "not held: translation of {n} people, for the file has it for all or for none", int(there["transl"].sum())
+        )
     for name in ("left_hand_pose", "right_hand_pose"):
         if name in bodies.parts:
             held[name] = bodies.parts[name].reshape(count, 15, 3)
     held |= {name: value for name, value in bodies.parts.items() if name not in held}
     misc: dict[str, np.ndarray] = {"annotation_id": bodies.annotation_id}
-    if (bodies.image_size > 0).all():
+    if there["image_size"].any():
         misc["image_size"] = bodies.image_size
-    for name, key in (("focal", "focal_length"), ("center", "principal_point")):
-        if np.isfinite(getattr(bodies, name)).all():
-            misc[key] = getattr(bodies, name)
-    box = np.concatenate([bodies.bbox, np.ones((count, 1))], 1)
+    camera = (there["focal"] & there["center"])[:, None]
+    if camera.any():
+        misc |= {
+            "focal_length": np.where(camera, bodies.focal, 0),
+            "principal_point": np.where(camera, bodies.center, 0),
+        }
+    boxed = there["bbox"][:, None]
+    box = np.concatenate([np.where(boxed, bodies.bbox, 0), boxed], 1)
     columns: dict[str, Any] = {
         "image_path": np.array(bodies.image_path.tolist(), dtype=np.str_),
         "bbox_xywh": box,

@@ -54,6 +54,7 @@ def read_world(
         pose, betas, transl = read_columns(path, entries.keys, entries.texts, _FIELDS, notes)
         pairs = [(at, row) for at, keys in enumerate(entries.keys) for row in rows_of.get(keys, ())]
         lost = [keys for keys in entries.keys if keys not in rows_of]
+        notes.lost += len(lost)
         notes.count(
             "not matched: {n} frames have no annotated image in --people", len(lost), ("/".join(k) for k in lost)
         )

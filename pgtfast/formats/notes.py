@@ -15,6 +15,8 @@ class Notes:
         self._counts: dict[str, int] = {}
         self._first: dict[str, list[str]] = {}
         self._worst: dict[str, float] = {}
+        self.lost = 0
+        """Bodies of the file that belong to nobody; the conversion does not count as complete."""
 
     def count(self, what: str, number: int = 1, first: Iterable[str] = ()) -> None:
         """Add to a count.

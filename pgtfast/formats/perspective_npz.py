@@ -78,7 +78,8 @@ def write_cliff(file: IO[bytes], bodies: Bodies, notes: Notes, measured: BodyMod
     if seen.keypoints is not None and seen.landmark_set == "spin24":
         columns["part"] = seen.keypoints
     elif seen.keypoints is not None:
-        notes.count(f"not held: keypoints of {{n}} people in the order of {seen.landmark_set}", len(seen))
+        pointed = int(seen.known()["keypoints"].sum())
+        notes.count(f"not held: keypoints of {{n}} people in the order of {seen.landmark_set}", pointed)
     save(file, columns)
     return len(seen)
 

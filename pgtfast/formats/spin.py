@@ -119,7 +119,8 @@ def write_spin(file: IO[bytes], bodies: Bodies, notes: Notes) -> int:
     if key and bodies.keypoints is not None:
         columns[key] = bodies.keypoints
     elif bodies.keypoints is not None:
-        notes.count(f"not held: keypoints of {{n}} people in the order of {bodies.landmark_set}", len(bodies))
+        pointed = int(bodies.known()["keypoints"].sum())
+        notes.count(f"not held: keypoints of {{n}} people in the order of {bodies.landmark_set}", pointed)
     save(file, columns)
     return len(bodies)
 

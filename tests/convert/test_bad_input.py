@@ -16,6 +16,7 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast._unpickle import RefusedPickle
+from pgtfast.formats.notes import Notes
 from tests.formats.synthetic import people, with_keypoints
 from tests.helpers.pickles import hostile
 
@@ -216,7 +217,7 @@ def test_body_models_do_not_mix(world):
 
     path = world.root / "x.npz"
     with open(path, "wb") as file:
-        write_humandata(file, smplx)
+        write_humandata(file, smplx, Notes())
     people_file = world.coco(smplx)
     for to, name in (
         ("parquet", "o"),

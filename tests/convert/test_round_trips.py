@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgtfast.formats.bodies import from_table, objects, to_table
+from pgtfast.formats.notes import Notes
 from tests.formats.synthetic import by_id, people, seen, turns, with_keypoints
 
 EXACT = {"neuralannot": "a.json", "camsmplify": "c.npz", "bedlam": "b.npz", "humandata": "h.npz"}
@@ -116,7 +117,6 @@ def test_files_add_no_error(tmp_path_factory, capsys, seed, count, to):
     """float64 through a file, without the store between: 1e-4 px."""
     from pgtfast.formats.humandata import read_humandata, write_humandata
     from pgtfast.formats.neuralannot_stream import read_annotations, write_annotations
-    from pgtfast.formats.notes import Notes
     from pgtfast.formats.perspective_npz import read_bedlam, read_camsmplify, write_bedlam, write_camsmplify
 
     bodies = people(count, seed, an_image=1)
@@ -126,7 +126,7 @@ def test_files_add_no_error(tmp_path_factory, capsys, seed, count, to):
         if to == "neuralannot":
             write_annotations(file, [bodies], variant="itw")
         elif to == "humandata":
-            write_humandata(file, bodies)
+            write_humandata(file, bodies, notes)
         else:
             {"camsmplify": write_camsmplify, "bedlam": write_bedlam}[to](file, bodies, notes)
     options = {"dataset": "tiny", "body_model": "free", "notes": notes}
@@ -167,7 +167,7 @@ def test_smplx_goes_through_its_formats(world):
     from pgtfast.formats.humandata import write_humandata
 
     with open(first, "wb") as file:
-        write_humandata(file, bodies)
+        write_humandata(file, bodies, Notes())
     people_file = world.coco(bodies)
     for to, name in (("neuralannot", "b.json"), ("bedlam", "c.npz"), ("humandata", "d.npz"), ("smplify-x", "e")):
         out = world.run(first, world.root / name, "--to", to, "--people", people_file)
@@ -176,7 +176,6 @@ def test_smplx_goes_through_its_formats(world):
         assert ("mean hand" in out) == (to == "smplify-x")
     out = world.run(world.root / "b.json", world.root / "f.npz", "--to", "humandata", "--people", people_file)
     from pgtfast.formats.humandata import read_humandata
-    from pgtfast.formats.notes import Notes
 
     back = by_id(read_humandata(world.root / "f.npz", dataset="a", body_model=None, notes=Notes()))
     assert back.body_model == "smplx"

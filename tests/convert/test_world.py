@@ -116,6 +116,13 @@ def test_the_command_goes_both_ways(case, world):
         world.root / "w.json", world.root / "itw.json", "--to", "neuralannot", "--src-variant", variant, *more
     )
     assert "6 written" in out
+    assert world.code == 0
+    content = json.loads((world.root / "w.json").read_text())
+    content["2"]["1"]["7777"] = content["2"]["1"]["5"]
+    (world.root / "more.json").write_text(json.dumps(content))
+    out = world.run(world.root / "more.json", world.root / "b", "--to", "parquet", "--variant", variant, *more)
+    assert "not matched: 1 frames have no annotated image in --people; first: 2/1/7777" in out
+    assert world.code == 1
     with pytest.raises(PgtfastError, match="need --people, --cameras and --body"):
         world.run(world.root / "w.json", world.root / "c", "--to", "parquet", "--variant", variant)
     with pytest.raises(PgtfastError, match="wanted smpl_param, smplx_param"):

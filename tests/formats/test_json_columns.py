@@ -74,6 +74,13 @@ def test_other_keys_are_counted():
     assert "key 'y' of 1 entries" in told
 
 
+def test_other_keys_are_counted_where_one_entry_is_not_strict_json():
+    notes = Notes()
+    entry = {"body": {"pose": [1, 2, 3], "x": 1}, "scale": 2}
+    read([entry | {"y": float("nan")}, entry], notes)
+    assert sorted(notes.lines()) == ["left aside: key 'body.x' of 2 entries", "left aside: key 'y' of 1 entries"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
