@@ -38,8 +38,29 @@ def read_header(data: bytes) -> Header:
         if data.rfind(b"IEND") < 0:
             raise ValueError("truncated: the PNG has no end mark")
         width, height = struct.unpack(">II", data[16:24])
-        return Header(width, height, 1)
+        return Header(width, height, _png_orientation(data))
     return _other(data)
+
+
+def check_decodable(data: bytes, header: Header) -> None:
+    """Have the decoder's own parser look at a picture. One that it refuses must not come into a batch: DALI can crash where one of many fails so early.
+
+    Args:
+        data: the file.
+        header: what it says here.
+
+    Raises:
+        ValueError: "code: detail".
+    """
+    import nvidia.nvimgcodec as nvimgcodec
+
+    try:
+        stream = nvimgcodec.CodeStream(data)
+        size = stream.width, stream.height  # read now, not before
+    except RuntimeError as error:
+        raise ValueError("format: DALI's decoder cannot read it; convert it to JPEG or PNG") from error
+    if size != (header.width, header.height):
+        raise ValueError(f"damaged: its header says {header.width} x {header.height} and {size[0]} x {size[1]} pixels")
 
 
 def _jpeg(data: bytes) -> Header:
@@ -92,12 +113,26 @@ def _orientation(tiff: bytes) -> int:
     return 1
 
 
+def _png_orientation(data: bytes) -> int:
+    """Of the eXIf chunk, 1 without one."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"eXIf":
+            return _orientation(data[at + 8 : at + 8 + length])
+        at += 12 + length
+    return 1
+
+
 def _other(data: bytes) -> Header:
     """WebP, BMP, TIFF and the like, by Pillow."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            return Header(*picture.size, int(picture.getexif().get(0x0112, 1) or 1))
+            orientation = int(picture.getexif().get(0x0112, 1) or 1)
+            tags = getattr(picture, "tag_v2", None)  # of a TIFF, whose size Pillow has turned already
+            size = picture.size if tags is None else (int(tags[0x0100]), int(tags[0x0101]))
+            return Header(*size, orientation)
     except Exception as error:  # Pillow raises whatever its many readers raise
         raise ValueError("format: the file is no picture that can be read") from error

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from .._errors import PgtfastError
-from ._headers import read_header
+from ._headers import check_decodable, read_header
 from .sets import ImageSet
 
 PROBED = 32
@@ -154,6 +154,7 @@ def hold_against(data: bytes, size: tuple[int, int], *, adjust_orientation: bool
     """Hold an encoded picture against its annotation; the arguments are those of :func:`read_picture`."""
     try:
         header = read_header(data)
+        check_decodable(data, header)
     except ValueError as error:
         return Picture(None, 0, 0, str(error))
     width, height = header.width, header.height
