@@ -79,8 +79,7 @@ def _plan(options: argparse.Namespace, source: Input, job: Job, store: Store) ->
         if not path.is_file():
             write_plan(path, source, part_size=options.part_size, shards=store.run.get("shards"))
         plan = Plan(path)
-        if new:
-            _look_for_images(plan, source, job)
+        _look_for_images(plan, source, job)
     except PgtfastError:
         if new:
             store.discard(PLAN_FILE)
@@ -168,6 +167,7 @@ def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) 
     return {
         "command": "annotate",
         "people": source.fingerprint,
+        "tars": _tars(source),
         "dataset": source.dataset,
         "network": network.sha256,
         "engine": network.engine.name,
@@ -181,3 +181,10 @@ def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) 
         "follow_links": options.follow_links,
         "limit": options.limit,
     }
+
+
+def _tars(source: Input) -> list | None:
+    """Names and sizes of the tars in their order, by which the plan knows where pictures lie; None for a folder."""
+    if isinstance(source.images, Path):
+        return None
+    return [[path.name, path.stat().st_size] for path in source.images]

@@ -104,6 +104,43 @@ def test_tars_with_a_coco_file(crowd, network, from_coco, tmp_path):
     check_same({key: row for key, row in found(out).items() if key[0] not in missing}, theirs)
 
 
+def test_a_run_goes_on_with_its_own_pictures(crowd, network, tmp_path, capsys):
+    """The plan knows pictures in tars by their places; and a wrong folder must not make everybody missing."""
+    held = list(pictures(crowd).items())
+    tar(tmp_path / "0.tar", dict(held[:10]))
+    tar(tmp_path / "1.tar", dict(held[10:]))
+    words = ["--coco", crowd.coco, "--part-size", "4", "--images"]
+    tars = [tmp_path / "0.tar", tmp_path / "1.tar"]
+    unfinished(network, tmp_path / "run", *words, *tars)
+    for others in (tars[::-1], tars[:1]):
+        assert annotate(network, tmp_path / "run", *words, *others) == 2
+        assert "tars" in capsys.readouterr().err
+    assert annotate(network, tmp_path / "run", *words, *tars) == 0
+    (tmp_path / "empty").mkdir()
+    unfinished(network, tmp_path / "run2", *words, crowd.images)
+    assert annotate(network, tmp_path / "run2", *words, tmp_path / "empty") == 2
+    assert "images looked for is in" in capsys.readouterr().err
+    assert annotate(network, tmp_path / "run2", *words, crowd.images) == 0
+    for run in ("run", "run2"):
+        assert all(row["valid"] for row in read_records(tmp_path / run).to_pylist())
+
+
+def unfinished(network, out, *words) -> None:
+    """A run whose last parts are not there yet."""
+    kept = {}
+
+    def keep(path):
+        kept["plan"] = path.read_bytes()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pgtfast.annotate._run._finish", lambda store, plan, *_: keep(plan.path))
+        assert annotate(network, out, *words) == 0
+    parts = sorted((out / "annotations").glob("part-*"))
+    assert len(parts) > 2
+    for part in parts[1:]:
+        part.unlink()
+
+
 def test_webdataset_samples(crowd, network, from_coco, tmp_path):
     content, members = crowd.content, {}
     for image in content["images"]:
