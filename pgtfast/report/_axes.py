@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ._tally import Histogram, Metric
 
@@ -40,7 +41,10 @@ def axes(width: float = 4.6, height: float = 2.9, *, projection: str | None = No
     """One plot of the page's looks; `as_uri` of its figure belongs inside."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure.add_subplot(projection=projection)
+        plot = figure.add_subplot(projection=projection)
+        if projection is None:
+            plot.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # so that long labels find room
+        yield plot
 
 
 def as_uri(plot: Axes) -> str:

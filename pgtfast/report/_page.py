@@ -49,16 +49,21 @@ class Content:
 def page(content: Content) -> str:
     """The whole page as HTML that asks the network for nothing."""
     held = content.survey
-    sections = [("numbers", "Numbers", _numbers(content))]
+    whose = "" if content.comparison is None else " of A"
+    sections = [("numbers", f"Numbers{whose}", _numbers(content))]
     if content.comparison is not None:
         sections.append(("against", "A against B", _against(content)))
     sections += [
-        (title.lower().replace(" ", "-"), title, html.plots(found)) for title, found in content.plots.items() if found
+        (title.lower().replace(" ", "-"), title + whose, html.plots(found))
+        for title, found in content.plots.items()
+        if found
     ]
-    sections.append(("people", "People", _people(content)))
+    sections.append(("people", f"People{whose}", _people(content)))
     if content.cut is not None:
-        sections.append(("cut", "The cut", _cut(content, content.cut)))
-    sections.append(("pictures", "Pictures", _photo_note(content) + "".join(_sheet(sheet) for sheet in content.sheets)))
+        sections.append(("cut", f"The cut{whose}", _cut(content, content.cut)))
+    sections.append(
+        ("pictures", f"Pictures{whose}", _photo_note(content) + "".join(_sheet(sheet) for sheet in content.sheets))
+    )
     sections.append(("config", "Config and versions", _configs(content)))
     name = held.run.folder.resolve().name
     title = f"{name} – pseudo-ground-truths"
@@ -193,7 +198,9 @@ def _metric_table(tally: Tally) -> str:
         if held.number:
             cells = (held.mean, *(held.quantile(q) for q in (0.1, 0.5, 0.9, 0.99)))
             rows.append((html.text(axis_name(metric)), f"{held.number:,}", *(number(cell) for cell in cells)))
-    return html.table(("of people with a body", "people", "mean", "10 %", "median", "90 %", "99 %"), rows)
+    return (
+        html.table(("of people with a body", "people", "mean", "10 %", "median", "90 %", "99 %"), rows) if rows else ""
+    )
 
 
 def _side_table(first: Tally, second: Tally, names: tuple[str, str], *, third: str) -> str:
@@ -207,7 +214,9 @@ def _side_table(first: Tally, second: Tally, names: tuple[str, str], *, third: s
                 (html.text(axis_name(metric)), number(one.mean), number(two.mean), change, number(one.quantile(0.5)), number(two.quantile(0.5)))
             )  # fmt: skip
     a, b = (html.text(name) for name in names)
-    return html.table(("metric", f"mean, {a}", f"mean, {b}", third, f"median, {a}", f"median, {b}"), rows)
+    return (
+        html.table(("metric", f"mean, {a}", f"mean, {b}", third, f"median, {a}", f"median, {b}"), rows) if rows else ""
+    )
 
 
 def _signed(value: float) -> str:
@@ -238,10 +247,11 @@ def _against(content: Content) -> str:
     kinds = {run.config.get("body", {}).get("kind") for run in (found.first, found.second)}
     if len(kinds) > 1:
         rest += f" The two runs have bodies of different models ({', '.join(map(str, kinds))}), whose joints do not lie at quite the same places."
+    same = _side_table(found.tallies[0], found.tallies[1], ("A", "B"), third="B − A")
     sheets = _photo_note(content) + "".join(_sheet(sheet, pairs=True) for sheet in content.pair_sheets)
     return (
-        tiles + html.tag("p", html.text(rest), class_="soft") + html.tag("h3", "On the same people")
-        + _side_table(found.tallies[0], found.tallies[1], ("A", "B"), third="B − A") + html.plots(content.pair_plots) + sheets
+        tiles + html.tag("p", html.text(rest), class_="soft") + (html.tag("h3", "On the same people") + same if same else "")
+        + html.plots(content.pair_plots) + sheets
     )  # fmt: skip
 
 
@@ -289,10 +299,11 @@ def _people(content: Content) -> str:
     listing = html.tag("table", html.tag("thead", html.tag("tr", head)) + '<tbody id="list-body"></tbody>')
     axes = 'Across <select id="axis-x" aria-label="horizontal axis"></select> up <select id="axis-y" aria-label="vertical axis"></select>'
     scatter = '<canvas id="scatter" role="img" aria-label="Scatter plot of the people of the sample on the two chosen metrics; the list holds the same numbers"></canvas>'
+    chosen = html.tag("div", html.tag("p", axes, class_="soft") + scatter, hidden=None if columns else "")
     return (
         html.tag("div", html.tag("div", "".join(filters), class_="filters") + '<p class="soft"><span id="count" aria-live="polite"></span>. '
             "Pictures of people whom the filters leave out are faded. <span id=\"list-note\"></span></p>"
-            + html.tag("div", html.tag("div", html.tag("p", axes, class_="soft") + scatter) + html.tag("div", listing, class_="list"), class_="explore")
+            + html.tag("div", chosen + html.tag("div", listing, class_="list"), class_="explore")
             + '<p class="soft"><span id="picked">Click a dot or a line to see a person.</span> <button type="button" id="to-card" hidden>their picture</button></p>',
             class_="panel")
         + "<noscript><p class=\"warn\">The list and its filters need JavaScript; all else does not.</p></noscript>"
@@ -320,7 +331,7 @@ def _sheet(sheet: Sheet, *, pairs: bool = False) -> str:
 
 
 def _card(row: dict, uris: Sequence[str], pairs: bool) -> str:
-    who = f"{row['image_path']}, annotation {row['annotation_id']}"
+    who = f"{row['image_path'] or 'no image name'}, annotation {row['annotation_id']}"
     found = [html.image(uris[0], f"Photo and keypoints of {who}", "one", PANEL)]
     for letter, uri in zip(("A", "B"), uris[1:], strict=False):
         whose = f"Body of {letter}" if pairs else "Body"

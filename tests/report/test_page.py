@@ -56,7 +56,8 @@ def test_numbers_of_the_page(page, folder):
     text = page.read_text()
     for words in (
         "A against B",
-        "The cut",
+        "Numbers of A",
+        "The cut of A",
         "Pose variety",
         "no-crop: a test says so",
         "people with a body in both",
@@ -172,6 +173,20 @@ def test_people_without_keypoints_or_photos(tmp_path, report):
     assert len(re.findall(r'<figure class="card"', text)) == 2
     assert (len(people_data(page)["people"]), people_data(page)["total"], summary(page)["people"]) == (10, 15, 15)
     Store(run, told["config"]).close()  # the page in its folder leaves the run a run
+
+
+def test_bodies_without_scores(tmp_path, report):
+    """As a converted file has them: no tables of nothing, no axes to choose from nothing."""
+    from pgtfast.convert.__main__ import main as convert
+
+    run = write_run(tmp_path / "run", poses(6))
+    assert convert([str(run), str(tmp_path / "a.json"), "--to", "neuralannot"]) == 0
+    assert convert([str(tmp_path / "a.json"), str(tmp_path / "b"), "--to", "parquet", "--body-model", "free"]) == 0
+    assert report(tmp_path / "b", "--body", "free") == 0
+    text = (tmp_path / "b" / "report" / "index.html").read_text()
+    assert "of people with a body" not in text
+    assert '<div hidden=""><p class="soft">Across' in text
+    assert "no image name, annotation 1" in text
 
 
 def test_nobody_has_a_body(tmp_path, report, capsys):
