@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ._headers import check_decodable, read_header
+from .listed import tar_members
 from .sets import ImageSet
 
 PROBED = 32
@@ -62,15 +62,8 @@ class Tars:
         self._files: list[int] = []
         self._places: dict[str, tuple[int, int, int]] = {}
         for path in paths:
-            try:
-                with tarfile.open(path, "r:") as tar:
-                    for member in tar:
-                        if member.isreg():
-                            name = member.name.removeprefix("./")
-                            self._places[name] = (len(self._files), member.offset_data, member.size)
-            except (OSError, tarfile.TarError) as error:
-                self.close()
-                raise PgtfastError(f"{path}: cannot be read as an uncompressed tar ({error})") from error
+            for name, offset, size in tar_members(path):
+                self._places[name] = (len(self._files), offset, size)
             self._files.append(os.open(path, os.O_RDONLY))
 
     def read(self, name: str) -> bytes:
