@@ -46,12 +46,8 @@ def read_layout(
     path = Path(path)
     content = load_object(path, what, ("images", "annotations"), content)
     images = by_id(path, content, "images", what)
-    person = person_category(path, content, what, category_joints)
-    held = [
-        a
-        for a in entries(path, content, "annotations", what)
-        if person is None or a.get("category_id", person) == person
-    ]
+    categories = person_categories(path, content, what, category_joints)
+    held = [a for a in entries(path, content, "annotations", what) if is_person(a, categories)]
     ids = unique_ids(path, "annotations", held)
     people = empty_people(dataset or path.stem, landmark_set, ids)
     fill = fill_of(held)
@@ -168,8 +164,8 @@ def fill_points(
     return None
 
 
-def person_category(path: Path, content: Mapping, what: str, joints: Sequence[str] | int | None) -> Any:
-    """Id of the category "person", or None where the file has no categories."""
+def person_categories(path: Path, content: Mapping, what: str, joints: Sequence[str] | int | None) -> list | None:
+    """Ids of the categories "person" (several in files that were merged), or None where the file has no categories."""
     if "categories" not in content:
         return None
     categories = entries(path, content, "categories", what)
@@ -177,8 +173,9 @@ def person_category(path: Path, content: Mapping, what: str, joints: Sequence[st
     if not found:
         others = ", ".join(brief(c.get("name")) for c in categories[:5]) or "none"
         raise PgtfastError(f"{path}: key 'categories': wanted one named 'person', got {others}")
-    names = found[0].get("keypoints")
-    if names is not None and joints is not None:
+    for names in (c.get("keypoints") for c in found):
+        if names is None or joints is None:
+            continue
         if isinstance(joints, int):
             fits, wanted = isinstance(names, list) and len(names) == joints, f"{joints} ({what})"
         else:
@@ -186,4 +183,17 @@ def person_category(path: Path, content: Mapping, what: str, joints: Sequence[st
             wanted = f"{what}: {len(joints)} ({', '.join(joints)}) in this order"
         if not fits:
             raise PgtfastError(f"{path}: categories: keypoints: wanted {wanted}, got {brief(names)}")
-    return found[0].get("id")
+    ids = [_category(c.get("id")) for c in found]
+    return None if None in ids else ids
+
+
+def is_person(entry: Mapping, categories: list | None) -> bool:
+    """Whether an annotation is of one of the categories, or says nothing of its category."""
+    category = _category(entry.get("category_id"))
+    return categories is None or category is None or category in categories
+
+
+def _category(value: Any) -> Any:
+    """An id of a category: a number where it is one, however it is written."""
+    whole = integer(value)
+    return value if whole is None else whole

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ._coco_layout import empty_people, fill_points, fill_row, person_category
+from ._coco_layout import empty_people, fill_points, fill_row, is_person, person_categories
 from ._json import brief, integer
 from ._json_stream import stream_lists
 from .people import People
@@ -45,13 +45,14 @@ def stream_coco_persons(
     path, name = Path(path), dataset or Path(path).stem
     images = sqlite3.connect("")  # a file of sqlite's own that goes with the connection
     try:
-        categories = _read_images(path, images, progress)
-        person = person_category(path, categories, _WHAT, tuple(skeletons.get(_SET).index))
+        categories = person_categories(
+            path, _read_images(path, images, progress), _WHAT, tuple(skeletons.get(_SET).index)
+        )
         held: list[tuple[int, Mapping]] = []
         for _, place, entry in stream_lists(path, ("annotations",), _WHAT, progress=progress):
             if not isinstance(entry, dict):
                 raise PgtfastError(f"{path}: annotations[{place}]: wanted an object, got {brief(entry)}")
-            if person is None or entry.get("category_id", person) == person:
+            if is_person(entry, categories):
                 held.append((place, entry))
             if len(held) == CHUNK:
                 yield _people(name, held, images)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pgtfast._errors import PgtfastError
 from pgtfast.data.coco import read_coco_persons, read_coco_wholebody
+from pgtfast.data.coco_stream import stream_coco_persons
 from tests.data.writers2d import add_wholebody, coco_content, shared, write_json
 from tests.helpers.mutation import mutated
 
@@ -166,6 +167,25 @@ def test_missing_file_and_folder(tmp_path):
 def test_other_categories_are_left_out(tmp_path):
     content = changed(category_id=18)
     assert len(read(tmp_path, content)) == len(CONTENT["annotations"]) - 1
+
+
+@pytest.mark.parametrize("way", [read_coco_persons, stream_coco_persons])
+def test_people_are_of_any_category_named_person_however_its_id_is_written(way, tmp_path):
+    path = tmp_path / "people.json"
+
+    def people(content: dict) -> int:
+        path.write_text(json.dumps(content))
+        held = way(path)
+        return len(held) if way is read_coco_persons else sum(len(some) for some, _ in held)
+
+    everybody = len(CONTENT["annotations"])
+    for told in ("1", 1.0, None):
+        assert people(changed(category_id=told)) == everybody
+    content = changed(category_id=7)
+    content["categories"][0]["id"] = "1"
+    assert people(content) == everybody - 1
+    content["categories"].append({**content["categories"][0], "id": 7})
+    assert people(content) == everybody
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
