@@ -163,19 +163,29 @@ def read_samples(tars: Sequence[Path], *, dataset: str) -> Iterator[tuple[People
     """People of WebDataset samples: pictures with a JSON file of the same key.
 
     The JSON is one COCO annotation, a list of them, or an object with `annotations` and, where it has them, `width` and `height`. An annotation has a
-    `bbox`, `keypoints`, or both; without `id` it has its place in the sample as one.
+    `bbox`, `keypoints`, or both; without `id` it has its place in the sample as one. People whose JSON has no picture beside it go by the JSON's name.
 
     Raises:
-        PgtfastError: a tar cannot be read, or no sample has a JSON file.
+        PgtfastError: a tar cannot be read, or no picture has a JSON file beside it.
     """
-    place, described, held = 0, 0, []
+    place, described, alone, held = 0, 0, 0, []
     for path in tars:
-        for picture, content in _samples(path):
-            described += 1
-            held += [(picture, *entry) for entry in _described(content)]
+        for name, content, paired in _samples(path):
+            entries = _described(content)
+            if paired:
+                described += 1
+            else:
+                # such a JSON may also be about the set as a whole
+                entries = [entry for entry in entries if _tells_of_person(entry[0])]
+                alone += bool(entries)
+            held += [(name, paired, *entry) for entry in entries]
             while len(held) >= CHUNK:
                 yield _sampled(held[:CHUNK], dataset), place + np.arange(CHUNK)
                 held, place = held[CHUNK:], place + CHUNK
+    if not described and alone:
+        raise PgtfastError(
+            f"{tars[0]}: no *.json has its picture beside it; write the tars with the files of a sample (a.jpg, a.json) side by side"
+        )
     if not described:
         raise PgtfastError(
             f"{tars[0]}: no sample has a *.json beside its picture; give the people with --coco or --index, or --whole-images"
@@ -184,25 +194,35 @@ def read_samples(tars: Sequence[Path], *, dataset: str) -> Iterator[tuple[People
         yield _sampled(held, dataset), place + np.arange(len(held))
 
 
-def _samples(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Picture and JSON of the samples that have both; the files of a sample follow each other."""
-    key, picture, content = None, None, None
+def _samples(path: Path) -> Iterator[tuple[str, bytes, bool]]:
+    """Name of the picture, and JSON, of each sample with a JSON; the JSON's name, JSON and False where it has no picture.
+
+    The files of a sample follow each other.
+    """
+    key, picture = None, None
+    waiting: list[tuple[str, bytes]] = []  # the sample's JSON while it has no picture
     with open(path, "rb") as file:
         for name, offset, size in tar_members(path):
             folder, _, base = name.rpartition("/")
             stem, _, suffix = base.partition(".")
             if (folder, stem) != key:
-                key, picture, content = (folder, stem), None, None
+                yield from ((*held, False) for held in waiting)
+                key, picture, waiting = (folder, stem), None, []
             if f".{suffix.lower()}" in PICTURES:
                 picture = name
             elif suffix.lower() == "json":
                 file.seek(offset)
-                content = file.read(size)
+                waiting.append((name, file.read(size)))
             else:
                 continue
-            if picture is not None and content is not None:
-                yield picture, content
-                content = None
+            if picture is not None:
+                yield from ((picture, content, True) for _, content in waiting)
+                waiting = []
+    yield from ((*held, False) for held in waiting)
+
+
+def _tells_of_person(entry: Any) -> bool:
+    return entry is None or (isinstance(entry, dict) and not entry.keys().isdisjoint(("bbox", "keypoints")))
 
 
 def _described(content: bytes) -> list[tuple[Any, list, int]]:
@@ -218,13 +238,15 @@ def _described(content: bytes) -> list[tuple[Any, list, int]]:
     return [(entry, size, number) for number, entry in enumerate(entries)]
 
 
-def _sampled(held: list[tuple[str, Any, list, int]], dataset: str) -> People:
+def _sampled(held: list[tuple[str, bool, Any, list, int]], dataset: str) -> People:
     people = empty_people(dataset, _SET, [number for *_, number in held])
-    for row, (picture, entry, size, number) in enumerate(held):
+    for row, (name, paired, entry, size, number) in enumerate(held):
         if not isinstance(entry, dict):
-            people.image_path[row] = picture
-            people.reason[row] = f"bad-annotation: the JSON of {picture} holds no annotation in place {number}"
-            continue
-        values = (size, entry.get("bbox"), entry.get("keypoints"), entry.get("id", number))
-        people.reason[row] = _fill(people, row, picture, *values, f"annotation {number} of {picture}")
+            people.image_path[row] = name
+            people.reason[row] = f"bad-annotation: the JSON of {name} holds no annotation in place {number}"
+        else:
+            values = (size, entry.get("bbox"), entry.get("keypoints"), entry.get("id", number))
+            people.reason[row] = _fill(people, row, name, *values, f"annotation {number} of {name}")
+        if not paired:
+            people.reason[row] = f"missing: no picture beside {name}; the files of a sample must lie side by side"
     return people

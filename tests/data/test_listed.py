@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data.listed import tar_members
+from pgtfast.data.listed import read_samples, tar_members
 
 
 def tar(path, members: dict[str, bytes]):
@@ -38,3 +39,49 @@ def test_a_cut_or_damaged_tar_is_said(case, tmp_path):
     path.write_bytes(content[: {"within a header": 1024 + 300, "between members": 2048, "no end mark": 3072}.get(case)])
     with pytest.raises(PgtfastError, match=r"a.tar: ends without an end mark; truncated or damaged\?"):
         list(tar_members(path))
+
+
+# ---- WebDataset
+PERSON = json.dumps({"bbox": [1, 2, 30, 40], "id": 5}).encode()
+
+
+def samples(path, members: dict[str, bytes]) -> list[tuple]:
+    """Name, id and reason of everybody."""
+    tar(path, members)
+    return [
+        (people.image_path[row], int(people.annotation_id[row]), people.reason[row])
+        for people, _ in read_samples([path], dataset="d")
+        for row in range(len(people))
+    ]
+
+
+def test_people_without_a_picture_beside_them_are_rows(tmp_path):
+    members = {
+        "about.json": b'{"made": 2020}',
+        "a.jpg": b"x",
+        "b.json": PERSON,
+        "c.jpg": b"x",
+        "c.json": PERSON,
+        "d.json": PERSON,
+        "d.jpg": b"x",
+        "d.cam.json": PERSON,
+        "e.json": b"{",
+        "b.jpg": b"x",
+        "f/b.json": PERSON,
+    }
+    found = samples(tmp_path / "a.tar", members)
+    assert [(name, number) for name, number, reason in found if reason is None] == [("c.jpg", 5), ("d.jpg", 5)]
+    alone = [(name, number, reason.partition(";")[0]) for name, number, reason in found if reason is not None]
+    assert alone == [
+        ("b.json", 5, "missing: no picture beside b.json"),
+        ("e.json", 0, "missing: no picture beside e.json"),
+        ("f/b.json", 5, "missing: no picture beside f/b.json"),
+    ]
+
+
+def test_pictures_first_and_their_people_after_is_an_error(tmp_path):
+    members = {"a.jpg": b"x", "b.jpg": b"x", "a.json": PERSON, "b.json": PERSON}
+    with pytest.raises(PgtfastError, match=r"a.tar: no \*.json has its picture beside it; .* side by side"):
+        samples(tmp_path / "a.tar", members)
+    with pytest.raises(PgtfastError, match=r"no sample has a \*.json"):
+        samples(tmp_path / "a.tar", {"a.jpg": b"x", "about.json": b"{}"})
