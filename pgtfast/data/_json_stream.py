@@ -19,7 +19,12 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def stream_lists(
-    path: str | Path, keys: tuple[str, ...], what: str, *, progress: Callable[[int], object] | None = None
+    path: str | Path,
+    keys: tuple[str, ...],
+    what: str,
+    *,
+    required: tuple[str, ...] = (),
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[tuple[str, int, Any]]:
     """Entries of the lists under some keys of the object that a JSON file holds; no more than one entry is in memory.
 
@@ -27,18 +32,19 @@ def stream_lists(
         path: UTF-8 JSON.
         keys: the lists wanted, in whatever order the file has them; values under other keys are passed over.
         what: the expected content, for messages.
+        required: those of the lists that must be there, be they empty.
         progress: is told how many characters have been read since it was last called.
 
     Yields:
         key, place in its list, entry.
 
     Raises:
-        PgtfastError: the file cannot be read, is no JSON object, or a wanted key holds no list.
+        PgtfastError: the file cannot be read, is no JSON object, a wanted key holds no list, or a required one is missing.
     """
     path = Path(path)
     try:
         with open(path, encoding="utf-8") as file:
-            yield from _Walk(path, file, what, progress).lists(keys)
+            yield from _Walk(path, file, what, progress).lists(keys, required)
     except FileNotFoundError as error:
         raise PgtfastError(f"{path}: no such file") from error
     except OSError as error:
@@ -55,12 +61,14 @@ class _Walk:
         self.text, self.at, self.before, self.ended = "", 0, 0, False
         self.decode = json.JSONDecoder().raw_decode
 
-    def lists(self, keys: tuple[str, ...]) -> Iterator[tuple[str, int, Any]]:
+    def lists(self, keys: tuple[str, ...], required: tuple[str, ...]) -> Iterator[tuple[str, int, Any]]:
         if self.peek() != "{":
             named = " and ".join(repr(key) for key in keys)
             got = brief(self.text[self.at : self.at + 200]) if self.text else "an empty file"
             raise PgtfastError(f"{self.path}: wanted a JSON object with {named} ({self.what}), got {got}")
+        seen = set[str]()
         for key in self.members():
+            seen.add(key)
             if self.peek() == "[":
                 for place, entry in self.entries():
                     if key in keys:
@@ -73,6 +81,9 @@ class _Walk:
                     )
         if self.peek():
             raise self.damaged("text after the object's end")
+        for key in required:
+            if key not in seen:
+                raise PgtfastError(f"{self.path}: key '{key}': wanted a list of objects ({self.what}), got none")
 
     def members(self) -> Iterator[str]:
         """Keys of the object at hand; whoever asks for the next has taken the value."""

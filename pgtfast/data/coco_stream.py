@@ -66,7 +66,6 @@ def stream_coco_persons(
 def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int], object] | None) -> dict[str, Any]:
     """Put what matters of the images into the database; the file's categories, under their key."""
     images.execute("CREATE TABLE image (id INTEGER PRIMARY KEY, entry TEXT)")
-    keys, seen = ("images", "categories"), set[str]()
     categories: list[Any] = []
     rows: list[tuple[int, str]] = []
 
@@ -77,8 +76,8 @@ def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int
             raise PgtfastError(f"{path}: images: an id is there twice; ids must be unique, renumber one") from error
         rows.clear()
 
-    for key, place, entry in stream_lists(path, (*keys, "annotations"), _WHAT, progress=progress):
-        seen.add(key)
+    required = ("images", "annotations")
+    for key, place, entry in stream_lists(path, (*required, "categories"), _WHAT, required=required, progress=progress):
         if key == "categories":
             categories.append(entry)
         elif key == "images":
@@ -91,9 +90,7 @@ def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int
             if len(rows) == CHUNK:
                 insert()
     insert()
-    if "images" not in seen and "annotations" in seen:
-        raise PgtfastError(f"{path}: key 'images': wanted a list of objects ({_WHAT}), got none")
-    return {"categories": categories} if "categories" in seen else {}
+    return {"categories": categories} if categories else {}
 
 
 def _people(dataset: str, held: list[tuple[int, Mapping]], images: sqlite3.Connection) -> tuple[People, np.ndarray]:

@@ -118,14 +118,22 @@ def _fill(
 
 # ---- pictures that show one person each
 def list_pictures(images: Path | tuple[Path, ...]) -> list[str]:
-    """Names of all pictures of a folder and the folders in it, or of tars, sorted."""
+    """Names of all pictures of a folder and the folders in it, or of tars, sorted.
+
+    Raises:
+        PgtfastError: there are none, or a folder or a tar cannot be read.
+    """
     names: list[str] = []
     if isinstance(images, Path):
         for folder, _, files in os.walk(images, onerror=_unreadable):
             names += [os.path.relpath(os.path.join(folder, name), images) for name in files]
     else:
         names = [name for path in images for name, *_ in tar_members(path)]
-    return sorted({name for name in names if name.lower().endswith(PICTURES)})
+    found = sorted({name for name in names if name.lower().endswith(PICTURES)})
+    if not found:
+        where = images if isinstance(images, Path) else ", ".join(map(str, images))
+        raise PgtfastError(f"{where}: no pictures in it (*{', *'.join(PICTURES)})")
+    return found
 
 
 def _unreadable(error: OSError) -> None:

@@ -184,6 +184,9 @@ BAD = {
     "tar": (["--images", "{d}/none.tar"], "none.tar: no such file"),
     "no tar": (["--images", "{d}/text.tar"], "cannot be read as an uncompressed tar"),
     "no samples": (["--images", "{d}/plain.tar"], "no sample has a *.json"),
+    "no coco": (["--images", "{images}", "--coco", "{d}/empty.json"], "empty.json: key 'images': wanted a list"),
+    "no annotations": (["--images", "{images}", "--coco", "{d}/images.json"], "images.json: key 'annotations': wanted a"),
+    "no pictures": (["--images", "{d}/folder", "--whole-images"], "folder: no pictures in it (*.jpg"),
     "two folders": (["--images", "{images}", "{d}", "--whole-images"], "wanted one folder, or tars"),
     "other images": (["--images", "{d}/folder", "--index", "{d}/good.csv"], "none of 1 images looked for"),
 }  # fmt: skip
@@ -195,6 +198,8 @@ def test_bad_inputs_are_said_and_leave_nothing(case, crowd, network, tmp_path, c
     pq.write_table(pa.table({"name": ["a"]}), tmp_path / "bad.parquet")
     (tmp_path / "text.parquet").write_text("text")
     (tmp_path / "text.tar").write_text("text" * 999)
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "images.json").write_text('{"images": []}')
     (tmp_path / "good.csv").write_text("image_path,x,y,width,height\na.jpg,1,2,30,40\n")
     tar(tmp_path / "plain.tar", {"a.jpg": b"x"})
     words, message = BAD[case]

@@ -95,3 +95,13 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "a.json").write_bytes(b'{"images": ["\xff"]}')
     with pytest.raises(PgtfastError, match="not JSON"):
         read(tmp_path / "a.json")
+
+
+def test_required_lists_may_be_empty_but_not_missing(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"images": [], "annotations": []}')
+    assert list(stream_lists(path, KEYS, "things", required=KEYS)) == []
+    for content, missing in (("{}", "images"), ('{"images": []}', "annotations"), ('{"annotations": [1]}', "images")):
+        path.write_text(content)
+        with pytest.raises(PgtfastError, match=f"a.json: key '{missing}': wanted a list of objects .* got none"):
+            list(stream_lists(path, KEYS, "things", required=KEYS))
