@@ -59,22 +59,35 @@ def _batches(path: Path) -> Iterator[dict[str, list]]:
     wanted = ("image_path", "bbox_xywh", *_BOX, "image_width", "image_height", "annotation_id", *_POINTS)
     try:
         if path.suffix == ".csv":
-            options = pa.csv.ConvertOptions(column_types={"image_path": pa.string()})
-            reader = pa.csv.open_csv(path, convert_options=options)
-            names = reader.schema.names
-            batches: Iterator[pa.RecordBatch] = (
-                batch.slice(at, CHUNK) for batch in reader for at in range(0, len(batch), CHUNK)
-            )
+            with pa.csv.open_csv(path) as reader:
+                names = reader.schema.names
         else:
             file = pq.ParquetFile(path)
             names = file.schema_arrow.names
-            batches = file.iter_batches(CHUNK, columns=[name for name in wanted if name in names])
         if "image_path" not in names or not ("bbox_xywh" in names or set(_BOX) <= set(names)):
             raise PgtfastError(
                 f"{path}: wanted columns image_path and bbox_xywh (or {', '.join(_BOX)}), got {', '.join(names)}"
             )
+        columns = [name for name in wanted if name in names]
+        for name in columns:
+            if names.count(name) > 1:
+                raise PgtfastError(
+                    f"{path}: column {name} is there {names.count(name)} times; remove or rename all but one"
+                )
+        if path.suffix == ".csv":
+            # a guess from the first rows would not fit the later ones
+            numbers = dict.fromkeys((*_BOX, "image_width", "image_height"), pa.float64())
+            types = {**numbers, "image_path": pa.string(), "annotation_id": pa.string()}
+            options = pa.csv.ConvertOptions(column_types=types, include_columns=columns)
+            batches: Iterator[pa.RecordBatch] = (
+                batch.slice(at, CHUNK)
+                for batch in pa.csv.open_csv(path, convert_options=options)
+                for at in range(0, len(batch), CHUNK)
+            )
+        else:
+            batches = file.iter_batches(CHUNK, columns=columns)
         for batch in batches:
-            yield {name: batch.column(name).to_pylist() for name in wanted if name in batch.schema.names}
+            yield {name: batch.column(name).to_pylist() for name in columns}
     except (pa.ArrowException, OSError) as error:
         raise PgtfastError(f"{path}: cannot be read as an index ({str(error).splitlines()[0]})") from error
 
@@ -103,8 +116,9 @@ def _fill(
         people.annotation_id[row] = -1 - people.annotation_id[row]
         return f"no-id: {where}: annotation_id: wanted a whole number from 0 on, got {number!r}"
     people.annotation_id[row] = whole
-    if all(isinstance(n, int) and 0 < n < 2**31 for n in size):
-        people.image_size[row] = size
+    pixels = [integer(n) for n in size]
+    if all(n is not None and 0 < n < 2**31 for n in pixels):
+        people.image_size[row] = pixels
     if box is not None and any(value is not None for value in box):
         held = numbers(list(box), 4)
         if held is None or not (held[2] > 0 and held[3] > 0):

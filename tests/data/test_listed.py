@@ -6,10 +6,11 @@ import io
 import json
 import tarfile
 
+import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data.listed import read_samples, tar_members
+from pgtfast.data.listed import read_index, read_samples, tar_members
 
 
 def tar(path, members: dict[str, bytes]):
@@ -19,6 +20,32 @@ def tar(path, members: dict[str, bytes]):
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
     return path
+
+
+# ---- index files
+def test_numbers_of_a_csv_may_change_their_kind_anywhere(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = ["image_path,x,y,width,height,image_width,image_height,annotation_id,score"]
+    rows += [f"{n}.jpg,1,2,30,40,640,480,{n},1" for n in range(70_000)]
+    rows += ["last.jpg,1.5,2.5,30.5,40.5,640.0,,7e4,high", "none.jpg,1,2,3,4,,,x,", "no-id.jpg,1,2,3,4,,,,"]
+    path.write_text("\n".join(rows))
+    held = [people for people, _ in read_index([path], dataset="d")]
+    assert sum(map(len, held)) == 70_003
+    assert held[0].image_size[5].tolist() == [640, 480]
+    assert held[0].annotation_id[5] == 5
+    assert all(reason is None for people in held[:-1] for reason in people.reason)
+    assert held[-1].image_path[-3] == "last.jpg"
+    np.testing.assert_array_equal(held[-1].bbox[-3], [1.5, 2.5, 30.5, 40.5])
+    assert held[-1].annotation_id[-3] == 70_000
+    assert [str(reason).partition(":")[0] for reason in held[-1].reason[-3:]] == ["None", "no-id", "no-id"]
+
+
+def test_a_column_that_is_there_twice_is_an_error(tmp_path):
+    (tmp_path / "a.csv").write_text("image_path,x,y,width,height,x\na.jpg,1,2,30,40,1\n")
+    with pytest.raises(PgtfastError, match=r"a.csv: column x is there 2 times"):
+        list(read_index([tmp_path / "a.csv"], dataset="d"))
+    (tmp_path / "b.csv").write_text("image_path,x,y,width,height,more,more\na.jpg,1,2,30,40,1,1\n")
+    assert len(list(read_index([tmp_path / "b.csv"], dataset="d"))) == 1
 
 
 # ---- tars
