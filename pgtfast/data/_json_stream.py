@@ -142,6 +142,9 @@ class _Walk:
             except json.JSONDecodeError as error:
                 if len(self.text) - self.at > LONGEST or not self.read(size):
                     raise self.damaged(error.msg, error.pos) from error
+            except ValueError as error:
+                where = self.before + self.at
+                raise PgtfastError(f"{self.path}: cannot be read behind character {where} ({error})") from error
             else:
                 # a number may go on behind what has been read: of "1e-7", "1e-" reads as 1
                 if end + len("e-") < len(self.text) or not self.read(size):

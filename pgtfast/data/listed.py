@@ -14,7 +14,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ._coco_layout import empty_people, fill_points
-from ._json import integer, numbers
+from ._json import brief, integer, numbers
 from .coco_stream import CHUNK
 from .people import People
 
@@ -88,7 +88,7 @@ def _batches(path: Path) -> Iterator[dict[str, list]]:
             batches = file.iter_batches(CHUNK, columns=columns)
         for batch in batches:
             yield {name: batch.column(name).to_pylist() for name in columns}
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise PgtfastError(f"{path}: cannot be read as an index ({str(error).splitlines()[0]})") from error
 
 
@@ -119,14 +119,15 @@ def _fill(
     pixels = [integer(n) for n in size]
     if all(n is not None and 0 < n < 2**31 for n in pixels):
         people.image_size[row] = pixels
-    if box is not None and any(value is not None for value in box):
-        held = numbers(list(box), 4)
+    if box is not None and not (isinstance(box, list) and all(value is None for value in box)):
+        held = numbers(box, 4)
         if held is None or not (held[2] > 0 and held[3] > 0):
-            return f"bad-box: wanted 4 finite numbers x, y, width, height, the last two above 0, got {box!r}"
+            return f"bad-box: wanted 4 finite numbers x, y, width, height, the last two above 0, got {brief(box)}"
         people.bbox[row] = held
     if points is not None:
-        flat = [value for point in points for value in point] if points and isinstance(points[0], list) else points
-        return fill_points(people.keypoints[row], flat, skeletons.get(_SET).joints)
+        if isinstance(points, list) and any(isinstance(point, list) for point in points):
+            points = [value for point in points for value in (point if isinstance(point, list) else [point])]
+        return fill_points(people.keypoints[row], points, skeletons.get(_SET).joints)
     return None
 
 

@@ -66,6 +66,7 @@ BAD = {
     "key": ("{1: 2}", "wanted a key"),
     "more": ("{} {}", "text after the object's end"),
     "binary": ("\x00\x01", "wanted a JSON object"),
+    "long number": ('{"images": [' + "9" * 5000 + "]}", "cannot be read behind character 12 (Exceeds the limit"),
     "deep": ('{"images": [' + "[" * 100000, "not JSON"),
 }
 

@@ -7,6 +7,8 @@ import json
 import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pgtfast._errors import PgtfastError
@@ -46,6 +48,33 @@ def test_a_column_that_is_there_twice_is_an_error(tmp_path):
         list(read_index([tmp_path / "a.csv"], dataset="d"))
     (tmp_path / "b.csv").write_text("image_path,x,y,width,height,more,more\na.jpg,1,2,30,40,1,1\n")
     assert len(list(read_index([tmp_path / "b.csv"], dataset="d"))) == 1
+
+
+def in_parquet(path, box: list, points: list) -> list[str | None]:
+    """The reasons of some people."""
+    pq.write_table(pa.table({"image_path": ["a.jpg"] * len(box), "bbox_xywh": box, "keypoints": points}), path)
+    return [reason for people, _ in read_index([path], dataset="d") for reason in people.reason]
+
+
+def test_odd_values_of_a_person_are_reasons(tmp_path):
+    path, boxes = tmp_path / "a.parquet", [[1.0, 2.0, 30.0, 40.0]] * 3
+    good = [[5.0, 6.0, 1.0]] * 17
+    assert in_parquet(path, boxes, [good, [None, *good[1:]], [*good[1:], None]]) == [
+        None,
+        *["bad-keypoints: wanted 51 numbers (x, y, v of 17 joints), got 49"] * 2,
+    ]
+    assert in_parquet(path, boxes[:1], [1.5]) == ["bad-keypoints: wanted 51 numbers (x, y, v of 17 joints), got 1.5"]
+    for box in (1.5, "1234"):
+        (reason,) = in_parquet(path, [box], [good])
+        assert reason == f"bad-box: wanted 4 finite numbers x, y, width, height, the last two above 0, got {box!r}"
+    assert in_parquet(path, [None, [None] * 4], [good] * 2) == [None] * 2
+
+
+def test_names_that_are_not_unicode_are_said(tmp_path):
+    name = pa.array([b"\xff"]).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"image_path": name, "bbox_xywh": [[1, 2, 3, 4]]}), tmp_path / "a.parquet")
+    with pytest.raises(PgtfastError, match=r"a.parquet: cannot be read as an index \('utf-8' codec"):
+        list(read_index([tmp_path / "a.parquet"], dataset="d"))
 
 
 # ---- tars
@@ -103,6 +132,17 @@ def test_people_without_a_picture_beside_them_are_rows(tmp_path):
         ("b.json", 5, "missing: no picture beside b.json"),
         ("e.json", 0, "missing: no picture beside e.json"),
         ("f/b.json", 5, "missing: no picture beside f/b.json"),
+    ]
+
+
+def test_odd_annotations_of_a_sample_are_rows(tmp_path):
+    told = [{"bbox": 5}, {"bbox": {"x": 1}}, {"bbox": [1, 2, 30, 40], "keypoints": 5}, 5]
+    found = samples(tmp_path / "a.tar", {"a.jpg": b"x", "a.json": json.dumps(told).encode()})
+    assert [reason.partition(":")[0] for *_, reason in found] == [
+        "bad-box",
+        "bad-box",
+        "bad-keypoints",
+        "bad-annotation",
     ]
 
 
