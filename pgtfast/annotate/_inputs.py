@@ -91,7 +91,7 @@ def open_input(options: argparse.Namespace) -> Input:
         name = Path(options.index).stem
         return made(name, digest, ("path", "id"), lambda name: read_index(files, dataset=name))
     if options.whole_images:
-        names = list_pictures(images)
+        names = list_pictures(images, follow_links=options.follow_links)
         return made(first.stem, _joined(names), ("path",), lambda name: read_whole(names, dataset=name))
     if isinstance(images, Path):
         raise PgtfastError(

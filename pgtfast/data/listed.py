@@ -18,7 +18,7 @@ from ._json import brief, integer, numbers
 from .coco_stream import CHUNK
 from .people import People
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".jp2")
 _SET = "coco17"
 _BOX = ("x", "y", "width", "height")
 _POINTS = ("keypoints", "landmarks_2d")
@@ -132,15 +132,20 @@ def _fill(
 
 
 # ---- pictures that show one person each
-def list_pictures(images: Path | tuple[Path, ...]) -> list[str]:
+def list_pictures(images: Path | tuple[Path, ...], *, follow_links: bool = False) -> list[str]:
     """Names of all pictures of a folder and the folders in it, or of tars, sorted.
+
+    Args:
+        images: the folder or the tars.
+        follow_links: whether folders that are links are gone into too.
 
     Raises:
         PgtfastError: there are none, or a folder or a tar cannot be read.
     """
     names: list[str] = []
     if isinstance(images, Path):
-        for folder, _, files in os.walk(images, onerror=_unreadable):
+        for folder, inner, files in os.walk(images, onerror=_unreadable, followlinks=follow_links):
+            inner[:] = [name for name in inner if not _leads_back(os.path.join(folder, name))]
             names += [os.path.relpath(os.path.join(folder, name), images) for name in files]
     else:
         names = [name for path in images for name, *_ in tar_members(path)]
@@ -149,6 +154,11 @@ def list_pictures(images: Path | tuple[Path, ...]) -> list[str]:
         where = images if isinstance(images, Path) else ", ".join(map(str, images))
         raise PgtfastError(f"{where}: no pictures in it (*{', *'.join(PICTURES)})")
     return found
+
+
+def _leads_back(folder: str) -> bool:
+    """Whether a folder is a link to one of those above it, which would be gone into for ever."""
+    return os.path.islink(folder) and any(os.path.samefile(folder, up) for up in Path(folder).absolute().parents)
 
 
 def _unreadable(error: OSError) -> None:

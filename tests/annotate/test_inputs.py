@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pgtfast._cli import run as run_command
 from pgtfast._errors import PgtfastError
@@ -172,6 +173,21 @@ def test_whole_images(crowd, network, tmp_path, capsys):
     capsys.readouterr()
     assert annotate(network, tmp_path / "other", "--images", crowd.images, "--whole-images", "--dataset", "mine") == 0
     assert set(read_records(tmp_path / "other")["dataset"].to_pylist()) == {"mine"}
+
+
+def test_whole_images_of_all_kinds_and_in_linked_folders(crowd, network, tmp_path):
+    images, away = tmp_path / "images", tmp_path / "away"
+    images.mkdir()
+    away.mkdir()
+    with Image.open(crowd.images / "000.jpg") as picture:
+        for kind in ("jpg", "png", "webp", "bmp", "tif", "ppm", "jp2"):
+            picture.save((away if kind == "png" else images) / f"a.{kind}")
+    (images / "link").symlink_to(away)
+    assert annotate(network, tmp_path / "run", "--whole-images", "--images", images, "--follow-links") == 0
+    table = read_records(tmp_path / "run").to_pylist()
+    assert [(row["image_path"], row["reason"]) for row in table if not row["valid"]] == []
+    names = {f"a.{kind}" for kind in ("jpg", "webp", "bmp", "tif", "ppm", "jp2")}
+    assert {row["image_path"] for row in table} == {*names, "link/a.png"}
 
 
 BAD = {

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data.listed import read_index, read_samples, tar_members
+from pgtfast.data.listed import list_pictures, read_index, read_samples, tar_members
 
 
 def tar(path, members: dict[str, bytes]):
@@ -75,6 +75,23 @@ def test_names_that_are_not_unicode_are_said(tmp_path):
     pq.write_table(pa.table({"image_path": name, "bbox_xywh": [[1, 2, 3, 4]]}), tmp_path / "a.parquet")
     with pytest.raises(PgtfastError, match=r"a.parquet: cannot be read as an index \('utf-8' codec"):
         list(read_index([tmp_path / "a.parquet"], dataset="d"))
+
+
+# ---- pictures
+def test_linked_folders_are_gone_into_where_asked_for_and_never_for_ever(tmp_path):
+    root, away = tmp_path / "root", tmp_path / "away"
+    for folder in (root / "a", root / "b", away):
+        folder.mkdir(parents=True)
+        (folder / "x.jpg").write_bytes(b"x")
+    (root / "a" / "b").symlink_to(root / "b")
+    (root / "b" / "a").symlink_to(root / "a")
+    (root / "away").symlink_to(away)
+    (away / "up").symlink_to(tmp_path)
+    (root / "self").symlink_to(root)
+    (root / "nothing").symlink_to(tmp_path / "nothing")
+    assert list_pictures(root) == ["a/x.jpg", "b/x.jpg"]
+    found = ["a/b/x.jpg", "a/x.jpg", "away/x.jpg", "b/a/x.jpg", "b/x.jpg"]
+    assert list_pictures(root, follow_links=True) == found
 
 
 # ---- tars
