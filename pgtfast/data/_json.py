@@ -17,7 +17,7 @@ def load_json(path: str | Path, what: str) -> Any:
     """The content of a JSON file of any kind; `what` names the expected content in messages, e.g. "COCO person keypoints"."""
     path = Path(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
     except FileNotFoundError as error:
         raise PgtfastError(f"{path}: no such file") from error

@@ -43,7 +43,7 @@ def stream_lists(
     """
     path = Path(path)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             yield from _Walk(path, file, what, progress).lists(keys, required)
     except FileNotFoundError as error:
         raise PgtfastError(f"{path}: no such file") from error

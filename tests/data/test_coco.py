@@ -157,6 +157,13 @@ def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
     assert "people.json" in str(error.value)
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    (tmp_path / "people.json").write_text(json.dumps(CONTENT), encoding="utf-8-sig")
+    whole = read_coco_persons(tmp_path / "people.json")
+    streamed = [people for people, _ in stream_coco_persons(tmp_path / "people.json")]
+    assert len(whole) == sum(map(len, streamed)) == len(CONTENT["annotations"])
+
+
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(PgtfastError, match="no such file"):
         read_coco_persons(tmp_path / "none.json")
