@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from .. import ops
+from .. import ops, skeletons
 from ..body import BodyModel
 from ..formats import read_records
 from .overlay import render_overlay
@@ -72,9 +72,8 @@ def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
     )
     joints = ops.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
     vertices = ops.vertices(joints, betas[:, : body.num_betas], transl, body.terms).numpy()
-    points = [row["landmarks_2d"] for row in rows]
-    joints_2d = len(next((p for p in points if p is not None), ())) or 1
-    keypoints = np.array([np.zeros((joints_2d, 3)) if p is None else p for p in points])
+    nothing = np.zeros((len(skeletons.get(rows[0]["landmark_set"])), 3))
+    keypoints = np.array([nothing if row["landmarks_2d"] is None else row["landmarks_2d"] for row in rows])
     return render_overlay(
         photo, vertices, body.faces, focal=[row["focal"] for row in rows], center=[row["center"] for row in rows],
         captions=[_caption(row) for row in rows], keypoints=keypoints, skeleton=rows[0]["landmark_set"],
