@@ -20,7 +20,7 @@ from ._stop import Stop
 from ._work import Annotating, Job
 
 TRIES = 2
-"""So many processes may die over a shard before it is given up."""
+"""So many processes may die over a shard before it is given up, and so many for each of the first ones without a shard."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class _Worker:
 def run_processes(job: Job, shards: list[int], count: int, written: Callable[[Written], object], stop: Stop) -> None:
     """Annotate shards in `count` processes.
 
-    Shards of a process that dies go to another one.
+    Shards of a process that dies go to another one, which is started in its place.
 
     Args:
         job: what each does; with device "cuda" process i has GPU i.
@@ -45,12 +45,14 @@ def run_processes(job: Job, shards: list[int], count: int, written: Callable[[Wr
         stop: nothing is given out any more once it has a signal.
 
     Raises:
-        PgtfastError: of a process; or shards over which processes died.
+        PgtfastError: of a process; or shards over which processes died; or all died without one.
     """
     queue, tries, failed = deque(shards), dict[int, int](), list[str]()
+    idle = 0  # processes that died without a shard
     workers: list[_Worker] = []
     try:
         workers += [_started(job, device) for device in _devices(job.device, min(count, len(shards)))]
+        enough = TRIES * len(workers)
         while workers:
             ready = connection.wait([worker.pipe for worker in workers])
             for worker in [w for w in workers if w.pipe in ready]:
@@ -59,14 +61,20 @@ def run_processes(job: Job, shards: list[int], count: int, written: Callable[[Wr
                 except (EOFError, OSError):
                     workers.remove(worker)
                     _ended(worker, queue, tries, failed)
-                    if worker.shards and queue and stop.signal is None and not failed:
-                        workers.append(_started(job, worker.device))
+                    died = worker.process.exitcode
+                    idle += bool(died and not worker.shards)
+                    if died and queue and stop.signal is None and not failed:
+                        if worker.shards or idle < enough:
+                            workers.append(_started(job, worker.device))
+                        elif not workers:
+                            failed.append(
+                                f"{idle} processes died without a shard, the last with exit code {died} "
+                                "(negative: a signal; out of memory?); the same command goes on from the parts that are there"
+                            )
                     continue
                 if kind == "next":
                     number = queue.popleft() if queue and stop.signal is None and not failed else None
-                    if number is not None:
-                        worker.shards.add(number)
-                    worker.pipe.send(number)
+                    _give(worker, number, queue)
                 elif kind == "written":
                     worker.shards.discard(told.shard)
                     written(told)
@@ -94,6 +102,18 @@ def _devices(device: str, count: int) -> list[str]:
     import torch
 
     return [f"cuda:{number % torch.cuda.device_count()}" for number in range(count)]
+
+
+def _give(worker: _Worker, number: int | None, queue: deque[int]) -> None:
+    """Answer a process that asked for a shard."""
+    try:
+        worker.pipe.send(number)
+    except OSError:  # it has died since; the end of its pipe is read next
+        if number is not None:
+            queue.appendleft(number)
+        return
+    if number is not None:
+        worker.shards.add(number)
 
 
 def _ended(worker: _Worker, queue: deque[int], tries: dict[int, int], failed: list[str]) -> None:

@@ -16,6 +16,8 @@ import pgtfast.annotate._run
 import pgtfast.data.bulk  # noqa: F401
 from pgtfast._cli import run
 from pgtfast.annotate.__main__ import main
+from pgtfast.annotate._parts import Written
+from pgtfast.formats.store import PartNote
 
 STEPS = ("mkdir", "fsync", "replace", "unlink")
 """Calls of the system that change what the next run finds."""
@@ -45,6 +47,27 @@ def ask_and_die(pipe) -> None:
     pipe.send(("next", None))
     pipe.recv()
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die(pipe) -> None:
+    """A worker that is killed while it starts."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ask_and_leave(pipe) -> None:
+    """A worker that is killed before it has the answer."""
+    pipe.send(("next", None))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(pipe) -> None:
+    """A worker that writes what it is given."""
+    while True:
+        pipe.send(("next", None))
+        number = pipe.recv()
+        if number is None:
+            return
+        pipe.send(("written", Written(number, PartNote("", 0, 0), 0)))
 
 
 def _counted(call, left):

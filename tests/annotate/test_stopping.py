@@ -111,21 +111,56 @@ def test_of_two_workers_one_is_killed(more, marks, crowd, network, undisturbed, 
     assert f"{len(crowd.ids)} people" in told.read_text()
 
 
-def test_processes_that_die_over_a_shard_are_told(forks, monkeypatch):
-    """No worker lives long enough: the run ends with an error instead of starting them for ever."""
-    started = []
+@pytest.fixture
+def started(forks, monkeypatch):
+    """Takes what each next worker does, the last one's for all that follow; all that were started are in a list."""
+    made = []
 
-    def start(job, device):
-        here, there = forks.Pipe()
-        process = forks.Process(target=children.ask_and_die, args=(there,), daemon=True)
-        process.start()
-        there.close()
-        started.append(process)
-        return _processes._Worker(process, here, device)
+    def chosen(*targets):
+        def start(job, device):
+            here, there = forks.Pipe()
+            target = targets[min(len(made), len(targets) - 1)]
+            process = forks.Process(target=target, args=(there,), daemon=True)
+            process.start()
+            there.close()
+            if target is children.ask_and_leave:
+                process.join()  # its question is there, and nobody for the answer
+            made.append(process)
+            return _processes._Worker(process, here, device)
 
-    monkeypatch.setattr(_processes, "_started", start)
+        monkeypatch.setattr(_processes, "_started", start)
+        return made
+
+    return chosen
+
+
+def run_shards(*shards: int) -> list[int]:
+    """Those written by two workers."""
+    done = []
     job = SimpleNamespace(device="cpu")
+    _processes.run_processes(job, list(shards), 2, lambda part: done.append(part.shard), Stop())
+    return sorted(done)
+
+
+def test_processes_that_die_over_a_shard_are_told(started):
+    """No worker lives long enough: the run ends with an error instead of starting them for ever."""
+    made = started(children.ask_and_die)
     with pytest.raises(PgtfastError, match=r"shard \d: 2 processes died over it, the last with exit code -9"):
-        _processes.run_processes(job, [1, 2, 3], 2, lambda part: None, Stop())
-    assert 3 <= len(started) <= 5
-    assert not any(process.is_alive() for process in started)
+        run_shards(1, 2, 3)
+    assert 3 <= len(made) <= 5
+    assert not any(process.is_alive() for process in made)
+
+
+@pytest.mark.parametrize("target", [children.die, children.ask_and_leave])
+def test_processes_that_die_without_a_shard_are_replaced(target, started):
+    made = started(target, target, children.work)
+    assert run_shards(1, 2, 3) == [1, 2, 3]
+    assert 3 <= len(made) <= 4
+
+
+@pytest.mark.parametrize("target", [children.die, children.ask_and_leave])
+def test_processes_that_never_live_to_have_a_shard_are_told(target, started):
+    made = started(target)
+    with pytest.raises(PgtfastError, match=r"\d processes died without a shard, the last with exit code -9"):
+        run_shards(1, 2, 3)
+    assert len(made) == 5
