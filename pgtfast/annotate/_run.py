@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         if options.overlays and isinstance(source.images, Path):
             with needing("report", "--overlays"):
                 from ..visuals.runs import draw_run
-            draw_run(store.folder, source.images, network.body.to(device="cpu"), options.overlays)
+            body = network.body.to(device="cpu")
+            draw_run(store.folder, source.images, body, options.overlays, exif=options.exif)
     return 0
 
 

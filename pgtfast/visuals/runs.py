@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import ops, skeletons
 from ..body import BodyModel
+from ..data._sources import SIZE_TOLERANCE
 from ..formats import read_records
 from .overlay import render_overlay
 from .sheet import contact_sheet
@@ -21,10 +22,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def draw_run(run: Path, images: Path, body: BodyModel, count: int) -> None:
+def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool = False) -> None:
     """Draw up to `count` images, spread evenly over those that have a body and a photo, into RUN/overlays, and RUN/contact_sheet.jpg.
 
     Images that cannot be drawn are said on stderr, one line each.
+
+    Args:
+        run: its folder.
+        images: folder of the photos.
+        body: of the run, on the CPU.
+        count: of images.
+        exif: turn photos as their EXIF says, as the run did.
     """
     table = read_records(run, columns=COLUMNS)
     by_image: dict[str, list[dict]] = {}
@@ -42,8 +50,8 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int) -> None:
     pictures = []
     for name in names:
         try:
-            picture = _picture(images / name, by_image[name], body)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+            picture = _picture(images / name, by_image[name], body, exif)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
             problems.append(f"{name}: {error}")
             continue
         Image.fromarray(picture).save(
@@ -59,11 +67,12 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int) -> None:
         print(f"no overlay for {len(problems) - 10} more images", file=sys.stderr)
 
 
-def _picture(path: Path, rows: list[dict], body: BodyModel) -> np.ndarray:
+def _picture(path: Path, rows: list[dict], body: BodyModel, exif: bool) -> np.ndarray:
     with Image.open(path) as file:
-        photo = np.asarray(file.convert("RGB"))
+        turned = ImageOps.exif_transpose(file) if exif else file
+        photo = np.asarray(turned.convert("RGB"))
     size = (rows[0]["image_width"], rows[0]["image_height"])
-    if photo.shape[1::-1] != size:
+    if None not in size and np.abs(np.subtract(photo.shape[1::-1], size)).max() > SIZE_TOLERANCE:
         raise ValueError(
             f"the photo is {photo.shape[1]} x {photo.shape[0]} pixels, the annotation file says {size[0]} x {size[1]}"
         )

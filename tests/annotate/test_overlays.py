@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.annotate.runs import annotate, words
+import numpy as np
+from PIL import Image
+
+from tests.annotate.runs import Crowd, annotate, make_crowd, words
 
 
 def drawn(out: Path) -> list[str]:
@@ -22,3 +25,43 @@ def test_people_without_keypoints_are_drawn(crowd, network, tmp_path, capsys):
     assert annotate(*whole, "--overlays", 2) == 0
     assert "no overlay" not in capsys.readouterr().err
     assert len(drawn(tmp_path / "run")) == len(drawn(tmp_path / "whole")) == 2
+
+
+def photo_of(out: Path, size: tuple[int, int]) -> np.ndarray:
+    """The photo at the left of the one overlay."""
+    (name,) = drawn(out)
+    return np.asarray(Image.open(out / "overlays" / name).convert("RGB"))[: size[1], : size[0]]
+
+
+def one_picture(folder: Path) -> Crowd:
+    """A picture that is bright on the left, with one person who has a box."""
+    made = make_crowd(folder, 1, 1)
+    content = made.content
+    del content["annotations"][0]["keypoints"]
+    made.coco.write_text(json.dumps(content))
+    Image.fromarray(np.where(np.arange(96) < 48, 255, 0).astype(np.uint8) * np.ones((80, 1), np.uint8)).save(
+        made.images / "000.jpg"
+    )
+    return made
+
+
+def test_photos_are_turned_where_the_run_turned_them(network, tmp_path, capsys):
+    made = one_picture(tmp_path / "made")
+    upright = Image.open(made.images / "000.jpg").convert("RGB")
+    for orientation, method in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        upright.transpose(method).save(made.images / "000.jpg", exif=exif)
+        out = tmp_path / f"run{orientation}"
+        assert annotate(*words(made, network, out, "--exif", "--overlays", 1)) == 0
+        photo = photo_of(out, (96, 80))
+        assert photo[:, :40].min() > 200
+        assert photo[:, 56:].max() < 55
+    assert "no overlay" not in capsys.readouterr().err
+
+
+def test_photos_may_be_two_pixels_larger_than_annotated(network, tmp_path):
+    made = one_picture(tmp_path / "made")
+    Image.new("RGB", (98, 79), (255, 255, 255)).save(made.images / "000.jpg")
+    assert annotate(*words(made, network, tmp_path / "run", "--overlays", 1)) == 0
+    assert photo_of(tmp_path / "run", (98, 79)).min() > 200
