@@ -13,6 +13,7 @@ from .. import ops, skeletons
 from ..body import BodyModel
 from ..data._sources import SIZE_TOLERANCE
 from ..formats import read_records
+from ..formats.store import disk_errors, replacing
 from .overlay import render_overlay
 from .sheet import contact_sheet
 
@@ -33,6 +34,9 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
         body: of the run, on the CPU.
         count: of images.
         exif: turn photos as their EXIF says, as the run did.
+
+    Raises:
+        PgtfastError: a picture cannot be written.
     """
     table = read_records(run, columns=COLUMNS)
     by_image: dict[str, list[dict]] = {}
@@ -46,7 +50,8 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
             problems.append(f"{name}: not in {images}")
     names = [names[at] for at in np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int))]
     folder = run / "overlays"
-    folder.mkdir(exist_ok=True)
+    with disk_errors(folder):
+        folder.mkdir(exist_ok=True)
     pictures = []
     for name in names:
         try:
@@ -54,12 +59,10 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
             problems.append(f"{name}: {error}")
             continue
-        Image.fromarray(picture).save(
-            folder / f"{Path(name).with_suffix('').as_posix().replace('/', '__')}.jpg", quality=88
-        )
+        _save(picture, folder / f"{Path(name).with_suffix('').as_posix().replace('/', '__')}.jpg", quality=88)
         pictures.append(picture)
     if pictures:
-        Image.fromarray(contact_sheet(pictures)).save(run / "contact_sheet.jpg", quality=85)
+        _save(contact_sheet(pictures), run / "contact_sheet.jpg", quality=85)
         print(f"{folder}: {len(pictures)} pictures; {run / 'contact_sheet.jpg'}")
     for line in problems[:10]:
         print(f"no overlay: {line}", file=sys.stderr)
@@ -87,6 +90,11 @@ def _picture(path: Path, rows: list[dict], body: BodyModel, exif: bool) -> np.nd
         photo, vertices, body.faces, focal=[row["focal"] for row in rows], center=[row["center"] for row in rows],
         captions=[_caption(row) for row in rows], keypoints=keypoints, skeleton=rows[0]["landmark_set"],
     )  # fmt: skip
+
+
+def _save(picture: np.ndarray, path: Path, *, quality: int) -> None:
+    with disk_errors(path), replacing(path) as partial:
+        Image.fromarray(picture).save(partial, "JPEG", quality=quality)
 
 
 def _caption(row: dict) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.annotate.runs import Crowd, annotate, make_crowd, words
@@ -65,3 +69,24 @@ def test_photos_may_be_two_pixels_larger_than_annotated(network, tmp_path):
     Image.new("RGB", (98, 79), (255, 255, 255)).save(made.images / "000.jpg")
     assert annotate(*words(made, network, tmp_path / "run", "--overlays", 1)) == 0
     assert photo_of(tmp_path / "run", (98, 79)).min() > 200
+
+
+@pytest.mark.parametrize("full", ["overlays", "contact_sheet.jpg"])
+def test_a_full_disk_is_told_and_leaves_no_half_picture(full, network, tmp_path, capsys, monkeypatch):
+    made, out = one_picture(tmp_path / "made"), tmp_path / "run"
+    save = Image.Image.save
+
+    def broken(self, path, *arguments, **named):
+        if full in str(path):
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(self, path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", broken)
+        assert annotate(*words(made, network, out, "--overlays", 1)) == 2
+    assert re.search(rf"{full}\S*: cannot be written \(No space left on device\)", capsys.readouterr().err)
+    assert drawn(out) == ([] if full == "overlays" else ["000.jpg"])
+    assert not (out / "contact_sheet.jpg").exists()
+    assert annotate(*words(made, network, out, "--overlays", 1)) == 0
+    assert (out / "contact_sheet.jpg").is_file()
