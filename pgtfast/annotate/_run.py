@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import time
 from pathlib import Path
@@ -99,7 +100,8 @@ def _look_for_images(plan: Plan, source: Input, job: Job) -> None:
     probed = plan.some(PROBED)
     images = source.images
     job.open_pictures()
-    there = ((images / name).is_file() if isinstance(images, Path) else held for name, held in probed)
+    # os.path.isfile: unlike Path.is_file no error for a name that is too long
+    there = (os.path.isfile(images / name) if isinstance(images, Path) else held for name, held in probed)
     if probed and not any(there):
         where = images if isinstance(images, Path) else ", ".join(path.name for path in images[:3])
         raise PgtfastError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
         by_image.setdefault(row["image_path"], []).append(row)
     problems, names = [], []
     for name in by_image:
-        if (images / name).is_file():
+        if os.path.isfile(images / name):  # unlike Path.is_file no error for a name that is too long
             names.append(name)
         else:
             problems.append(f"{name}: not in {images}")

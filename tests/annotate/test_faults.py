@@ -271,6 +271,17 @@ def test_pictures_of_every_kind(network, tmp_path):
     assert linked["outer.jpg"] is None
 
 
+def test_a_name_that_is_too_long_is_a_missing_picture(network, tmp_path):
+    made = make_crowd(tmp_path / "made", 12, 1)
+    content = made.content
+    for image, letter in zip(content["images"], "abcdefghijk", strict=False):
+        image["file_name"] = letter * 300
+    made.coco.write_text(json.dumps(content))
+    assert annotate(*words(made, network, tmp_path / "run")) == 0
+    told = {row["image_path"]: row["reason"] for row in read_records(tmp_path / "run").to_pylist()}
+    assert told == {letter * 300: "missing: File name too long" for letter in "abcdefghijk"} | {"011.jpg": None}
+
+
 # ---- annotations
 def test_annotations_of_every_kind(network, tmp_path):
     made = make_crowd(tmp_path / "made", 12, 1)

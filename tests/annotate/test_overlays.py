@@ -6,12 +6,15 @@ import errno
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pgtfast import load_body
+from pgtfast.visuals.runs import draw_run
 from tests.annotate.runs import Crowd, annotate, make_crowd, words
 
 
@@ -90,3 +93,10 @@ def test_a_full_disk_is_told_and_leaves_no_half_picture(full, network, tmp_path,
     assert not (out / "contact_sheet.jpg").exists()
     assert annotate(*words(made, network, out, "--overlays", 1)) == 0
     assert (out / "contact_sheet.jpg").is_file()
+
+
+def test_a_photo_of_too_long_a_path_is_said_to_be_missing(undisturbed, tmp_path, capsys):
+    run = shutil.copytree(undisturbed, tmp_path / "run")
+    draw_run(run, tmp_path / ("x" * 300), load_body("free"), 1)
+    assert "000.jpg: not in" in capsys.readouterr().err
+    assert drawn(run) == []
