@@ -22,6 +22,8 @@ COLUMNS = (
     "image_path", "image_width", "image_height", "annotation_id", "global_orient", "body_pose", "betas", "transl", "focal", "center",
     "landmark_set", "landmarks_2d", "reprojection_px", "reprojection_rel", "quality", "valid",
 )  # fmt: skip
+LONGEST = 200
+"""Bytes of an image's path that an overlay's name keeps, from its end; file systems take 255 a name."""
 
 
 def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool = False) -> None:
@@ -54,13 +56,13 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
     pictures = []
-    for name in names:
+    for name, file_name in zip(names, _file_names(names), strict=True):
         try:
             picture = _picture(images / name, by_image[name], body, exif)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
             problems.append(f"{name}: {error}")
             continue
-        _save(picture, folder / f"{Path(name).with_suffix('').as_posix().replace('/', '__')}.jpg", quality=88)
+        _save(picture, folder / file_name, quality=88)
         pictures.append(picture)
     if pictures:
         _save(contact_sheet(pictures), run / "contact_sheet.jpg", quality=85)
@@ -91,6 +93,20 @@ def _picture(path: Path, rows: list[dict], body: BodyModel, exif: bool) -> np.nd
         photo, vertices, body.faces, focal=[row["focal"] for row in rows], center=[row["center"] for row in rows],
         captions=[_caption(row) for row in rows], keypoints=keypoints, skeleton=rows[0]["landmark_set"],
     )  # fmt: skip
+
+
+def _file_names(names: list[str]) -> list[str]:
+    """Names of the overlays of images: theirs on one level, numbered where two would be the same."""
+    found: list[str] = []
+    for name in names:
+        stem = Path(name).with_suffix("").as_posix().replace("/", "__")
+        stem = stem.encode()[-LONGEST:].decode(errors="ignore")
+        number, chosen = 1, f"{stem}.jpg"
+        while chosen in found:
+            number += 1
+            chosen = f"{stem}-{number}.jpg"
+        found.append(chosen)
+    return found
 
 
 def _save(picture: np.ndarray, path: Path, *, quality: int) -> None:

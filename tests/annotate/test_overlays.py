@@ -100,3 +100,20 @@ def test_a_photo_of_too_long_a_path_is_said_to_be_missing(undisturbed, tmp_path,
     draw_run(run, tmp_path / ("x" * 300), load_body("free"), 1)
     assert "000.jpg: not in" in capsys.readouterr().err
     assert drawn(run) == []
+
+
+def test_each_image_has_an_overlay_of_its_own(network, tmp_path, capsys):
+    made = make_crowd(tmp_path / "made", 6, 1)
+    deep = "/".join("d" * 90 for _ in range(3))
+    names = ["base.jpg", "base.png", "a/b.jpg", "a__b.jpg", "base-2.jpg", f"{deep}/c.jpg"]
+    content = made.content
+    for image, name in zip(content["images"], names, strict=True):
+        (made.images / name).parent.mkdir(parents=True, exist_ok=True)
+        (made.images / image["file_name"]).rename(made.images / name)
+        image["file_name"] = name
+    made.coco.write_text(json.dumps(content))
+    assert annotate(*words(made, network, tmp_path / "run", "--overlays", 6)) == 0
+    assert "6 pictures" in capsys.readouterr().out
+    files = drawn(tmp_path / "run")
+    assert len(files) == 6
+    assert {"base.jpg", "base-2.jpg", "a__b.jpg", "a__b-2.jpg"} < set(files)
