@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -21,6 +21,9 @@ from ._work import Annotating, Job
 
 TRIES = 2
 """So many processes may die over a shard before it is given up, and so many for each of the first ones without a shard."""
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that the parent alone heeds."""
 
 
 @dataclass
@@ -91,7 +94,13 @@ def _started(job: Job, device: str) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, replace(job, device=device)), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # else it starts within, and then lets the signals through
+    # a Ctrl-C in the terminal is for all: children have it blocked from birth, here it comes after the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     there.close()
     return _Worker(process, here, device)
 
@@ -132,7 +141,7 @@ def _ended(worker: _Worker, queue: deque[int], tries: dict[int, int], failed: li
 
 def _serve(pipe: Connection, job: Job) -> None:
     """A process's life."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sending = threading.Lock()

@@ -14,6 +14,9 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.annotate import _processes
+from pgtfast.annotate._inputs import open_input
+from pgtfast.annotate._options import parse
+from pgtfast.annotate._run import _job
 from pgtfast.annotate._stop import Stop
 from tests.annotate import children
 from tests.annotate.runs import annotate, check_same, parts, rows, words
@@ -164,3 +167,18 @@ def test_processes_that_never_live_to_have_a_shard_are_told(target, started):
     with pytest.raises(PgtfastError, match=r"\d processes died without a shard, the last with exit code -9"):
         run_shards(1, 2, 3)
     assert len(made) == 5
+
+
+def test_a_process_that_starts_leaves_ctrl_c_to_its_parent(crowd, tmp_path, capfd):
+    given = words(crowd, tmp_path / "none.ckpt", tmp_path / "run")
+    options = parse(given)
+    worker = _processes._started(_job(options, open_input(options)), "cpu")
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(worker.process.pid, number)
+        kind, told = worker.pipe.recv()
+    finally:
+        worker.process.kill()
+    assert (kind, "none.ckpt: no such file" in told) == ("failed", True)
+    assert "Traceback" not in capfd.readouterr().err
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
