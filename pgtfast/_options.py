@@ -66,6 +66,12 @@ def add_extras(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_extras(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the program with code 2 where an option of `add_extras` would change nothing."""
+    if options.min_quality is not None and options.export is None:
+        parser.error("--min-quality: needs --export; the run itself keeps everybody with their quality")
+
+
 def chosen_device(name: str) -> torch.device:
     """The device that --device names.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .._options import add_extras, add_quality, count, number
+from .._options import add_extras, add_quality, check_extras, count, number
 from ..engines import ENGINES
 from ..engines.lowered import PRECISIONS
 
@@ -84,6 +84,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add_extras(parser)
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people")
     options = parser.parse_args(arguments)
+    check_extras(parser, options)
     _check(parser, options)
     return options
 

@@ -325,11 +325,14 @@ class BulkLoader:
 
 
 def _groups(shard: Shard, most: int) -> Iterator[_Group]:
-    """People without a reason, those of a picture together, in order of the pictures' first."""
-    by_picture: dict[str, list[int]] = {}
-    for row, (path, reason) in enumerate(zip(shard.people.image_path, shard.people.reason, strict=True)):
+    """People without a reason, those of a picture that is told to be of one size together, in order of the pictures' first."""
+    people = shard.people
+    by_picture: dict[tuple[str, int, int], list[int]] = {}
+    for row, (path, size, reason) in enumerate(
+        zip(people.image_path, people.image_size.tolist(), people.reason, strict=True)
+    ):
         if reason is None:
-            by_picture.setdefault(path, []).append(row)
+            by_picture.setdefault((path, *size), []).append(row)
     for rows in by_picture.values():
         for at in range(0, len(rows), most):
             yield _Group(shard, np.array(rows[at : at + most]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -204,7 +205,7 @@ def _sizes(
             names = [names[at] for at in np.sort(chosen)]
         for name in names:
             path = images / name
-            yield name, _header(path) or ("unreadable" if path.is_file() else "missing")
+            yield name, _header(path) or ("unreadable" if os.path.isfile(path) else "missing")
         return
     wanted, left = set(names), len(names) if sample is None else sample
     for archive in images:

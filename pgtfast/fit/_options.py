@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .._options import add_extras, add_quality, count, number
+from .._options import add_extras, add_quality, check_extras, count, number
 
 METHODS = ("smplify",)
 SOLVERS = ("adam",)
@@ -75,6 +75,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add_extras(parser)
     add("--limit", type=count(1, "people"), metavar="N", help="only the first N people of the file")
     options = parser.parse_args(arguments)
+    check_extras(parser, options)
     if options.focal is not None and options.intrinsics is not None:
         parser.error("--focal and --intrinsics: give one of them")
     if options.overlays and options.images is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -45,7 +46,7 @@ class Photos:
             self.problems[str(row["image_path"])] = "leads out of the image folder"
             return None
         path = self.folder / name
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file no error for a name that is too long
             self.problems[str(row["image_path"])] = f"not in {self.folder}"
             return None
         return path

@@ -182,3 +182,12 @@ def test_folders_that_lead_out_are_refused_even_when_they_become_links_later(tmp
         with pytest.raises(LookupError, match=r"outside: ./0\.jpg is a link that leaves"):
             pictures.read(f"{name}/0.jpg")
         assert FolderPictures(root, follow_links=True).read(f"{name}/0.jpg") == b"away"
+
+
+def test_people_of_a_picture_that_is_told_to_be_of_two_sizes(folder):
+    """Whose size is wrong has the reason, and nobody else."""
+    (held,) = shards(1, 3)
+    held.people.image_size[0] = 9999, 9999
+    found, _, _ = crops(folder, [held])
+    assert sorted(found) == [(0, 1), (0, 2)]
+    assert [str(reason).partition(":")[0] for reason in held.people.reason] == ["size", "None", "None"]

@@ -215,6 +215,7 @@ BAD = {
         lambda d: ["--coco", GOLDEN, "--intrinsics", write(d / "k.json", {"focal": [1, "x"], "center": [1, 2]})],
         "k.json: key 'focal': wanted two numbers",
     ),
+    "quality of nothing": (lambda d: ["--coco", GOLDEN, "--min-quality", 0.5], "--min-quality: needs --export"),
     "two cameras": (lambda d: ["--coco", GOLDEN, "--focal", 900, "--intrinsics", "k.json"], "give one of them"),
     "negative focal": (lambda d: ["--coco", GOLDEN, "--focal", -3], "argument --focal: wanted a number of pixels"),
     "method": (lambda d: ["--coco", GOLDEN, "--method", "magic"], "invalid choice: 'magic'"),
