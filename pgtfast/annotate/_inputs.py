@@ -7,13 +7,13 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from .._errors import PgtfastError
 from ..data import ImageSet, People
-from ..data.bulk_pictures import Place
+from ..data.bulk_pictures import Place, leads_out
 from ..data.coco_stream import CHUNK, stream_coco_persons
 from ..data.columns import usable_rows
 from ..data.listed import index_files, list_pictures, read_index, read_samples, read_whole, tar_members
@@ -162,7 +162,7 @@ def refusal(name: str) -> str | None:
         return "bad-image: file_name: not Unicode"
     if "\0" in name:
         return "bad-image: file_name: holds a zero byte"
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    if leads_out(name):
         return f"outside: {name[:200]} leaves the folder of images; write names relative to it"
     return None
 

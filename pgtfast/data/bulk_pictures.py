@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from .._errors import PgtfastError
@@ -15,6 +15,12 @@ ABSENT = (
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO,
 )  # fmt: skip
 """What the system says of a file that is not there or may not be read; all else is a disk or network in trouble."""
+
+
+def leads_out(name: str) -> bool:
+    """Whether an image name leads out of the folder of the images."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 class Place(NamedTuple):

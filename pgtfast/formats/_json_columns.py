@@ -13,10 +13,8 @@ import orjson
 import simdjson
 
 from .._errors import PgtfastError
+from ..data._world import LARGEST
 from .notes import Notes
-
-LARGEST = 1e9
-"""No number of a body or a camera is as large; one that is comes from damage."""
 
 
 class Field(NamedTuple):

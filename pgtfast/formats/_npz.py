@@ -11,11 +11,10 @@ import numpy as np
 
 from .._errors import PgtfastError
 from .._unpickle import load_npz
+from ..data._world import LARGEST
 from .bodies import Bodies, empty_bodies, objects
 from .notes import Notes
 from .recamera import BOX_UNIT, boxes_of, square_boxes
-
-_LARGEST = 1e9
 
 
 def load_columns(path: Path, required: Sequence[str]) -> dict[str, Any]:
@@ -58,7 +57,7 @@ def numbers(path: Path, held: Mapping[str, Any], key: str, count: int, shape: tu
     if not fits:
         wanted = ", ".join("?" if n < 0 else str(n) for n in (count, *shape))
         raise PgtfastError(f"{path}: key '{key}': wanted numbers of shape ({wanted}), got {np.shape(held[key])}")
-    bad = ~(np.abs(value) < _LARGEST).reshape(count, -1).all(1)
+    bad = ~(np.abs(value) < LARGEST).reshape(count, -1).all(1)
     if bad.any():
         raise PgtfastError(f"{path}: key '{key}': row {int(bad.argmax())} holds a number that is not finite")
     return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -129,12 +128,6 @@ class Bodies:
             return np.zeros(len(self), bool)
         told = np.array([reason is None for reason in self.reason], bool)
         return np.asarray(told & np.isfinite(self.pose).all(1) & np.isfinite(self.betas).all(1))
-
-
-def leads_out(name: str) -> bool:
-    """Whether an image name leads out of the folder of the images."""
-    path = PurePosixPath(name)
-    return path.is_absolute() or ".." in path.parts
 
 
 def objects(values: Sequence[Any]) -> np.ndarray:

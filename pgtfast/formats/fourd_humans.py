@@ -15,8 +15,9 @@ import numpy as np
 from .._errors import PgtfastError
 from .._unpickle import loads
 from ..data._headers import read_header
+from ..data.bulk_pictures import leads_out
 from ._npz import numbers, whole_numbers
-from .bodies import Bodies, empty_bodies, leads_out
+from .bodies import Bodies, empty_bodies
 from .notes import Notes
 from .recamera import BOX_UNIT, boxes_of, square_boxes
 from .spin import smpl_only

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import ops, skeletons
 from ..body import BodyModel
+from ..data.bulk_pictures import leads_out
 from ..visuals.person import Window, body_panel, photo_panel, side_panel, window_around
 from ..visuals.render import PALETTE, MeshRenderer
 from ._survey import POSE
@@ -41,8 +42,8 @@ class Photos:
         """The file of a row's image, None where there is none or its path leads out of the folder."""
         if self.folder is None:
             return None
-        name = PurePosixPath(row["image_path"] or "..")
-        if name.is_absolute() or ".." in name.parts:
+        name = row["image_path"] or ".."
+        if leads_out(name):
             self.problems[str(row["image_path"])] = "leads out of the image folder"
             return None
         path = self.folder / name

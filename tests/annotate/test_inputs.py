@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sqlite3
-import tarfile
 import tracemalloc
 
 import numpy as np
@@ -24,6 +22,7 @@ from pgtfast.annotate._plan import Plan, image_key, write_plan
 from pgtfast.data import read_coco_persons
 from pgtfast.formats import read_records
 from pgtfast.formats.store import part_name
+from tests.helpers.tars import write_tar
 
 
 def annotate(network, out, *arguments) -> int:
@@ -52,14 +51,6 @@ def from_coco(crowd, network, tmp_path_factory):
     out = tmp_path_factory.mktemp("inputs") / "run"
     assert annotate(network, out, "--coco", crowd.coco, "--images", crowd.images) == 0
     return out
-
-
-def tar(path, members: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w") as file:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
 
 
 def pictures(crowd) -> dict[str, bytes]:
@@ -93,8 +84,8 @@ def test_a_csv_of_boxes(crowd, network, from_coco, tmp_path):
 
 def test_tars_with_a_coco_file(crowd, network, from_coco, tmp_path):
     held = list(pictures(crowd).items())
-    tar(tmp_path / "0.tar", dict(held[:10]))
-    tar(tmp_path / "1.tar", dict(held[10:-1]))
+    write_tar(tmp_path / "0.tar", dict(held[:10]))
+    write_tar(tmp_path / "1.tar", dict(held[10:-1]))
     out, tars = tmp_path / "run", [tmp_path / "0.tar", tmp_path / "1.tar"]
     assert annotate(network, out, "--coco", crowd.coco, "--images", *tars) == 0
     table = read_records(out).to_pylist()
@@ -108,8 +99,8 @@ def test_tars_with_a_coco_file(crowd, network, from_coco, tmp_path):
 def test_a_run_goes_on_with_its_own_pictures(crowd, network, tmp_path, capsys):
     """The plan knows pictures in tars by their places; and a wrong folder must not make everybody missing."""
     held = list(pictures(crowd).items())
-    tar(tmp_path / "0.tar", dict(held[:10]))
-    tar(tmp_path / "1.tar", dict(held[10:]))
+    write_tar(tmp_path / "0.tar", dict(held[:10]))
+    write_tar(tmp_path / "1.tar", dict(held[10:]))
     words = ["--coco", crowd.coco, "--part-size", "4", "--images"]
     tars = [tmp_path / "0.tar", tmp_path / "1.tar"]
     unfinished(network, tmp_path / "run", *words, *tars)
@@ -155,7 +146,7 @@ def test_webdataset_samples(crowd, network, from_coco, tmp_path):
         members[f"{key}.txt"] = b"other"
     members["x/bad.jpg"], members["x/bad.json"] = members["000.jpg"], b"{"
     members["x/none.jpg"], members["x/none.json"] = members["000.jpg"], b"[]"
-    tar(tmp_path / "a.tar", members)
+    write_tar(tmp_path / "a.tar", members)
     assert annotate(network, tmp_path / "run", "--images", tmp_path / "a.tar") == 0
     table = read_records(tmp_path / "run").to_pylist()
     assert [(r["image_path"], r["reason"].partition(":")[0]) for r in table if not r["valid"]] == [
@@ -217,7 +208,7 @@ def test_bad_inputs_are_said_and_leave_nothing(case, crowd, network, tmp_path, c
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "images.json").write_text('{"images": []}')
     (tmp_path / "good.csv").write_text("image_path,x,y,width,height\na.jpg,1,2,30,40\n")
-    tar(tmp_path / "plain.tar", {"a.jpg": b"x"})
+    write_tar(tmp_path / "plain.tar", {"a.jpg": b"x"})
     words, message = BAD[case]
     given = [word.format(d=tmp_path, images=crowd.images) for word in words]
     if case == "nothing":

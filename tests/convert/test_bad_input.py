@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pgtfast._unpickle import RefusedPickle
 from pgtfast.formats.notes import Notes
 from tests.formats.synthetic import people, with_keypoints
 from tests.helpers.pickles import hostile
+from tests.helpers.tars import write_tar
 
 FILES = {
     "neuralannot": "a.json", "eft": "e.json", "spin": "s.npz", "cliff": "l.npz", "camsmplify": "c.npz", "bedlam": "b.npz", "humandata": "h.npz",
@@ -88,21 +88,12 @@ def test_hostile_objects_in_npz(world, source):
             assert not marker.exists()
 
 
-def _tar(path: Path, members: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as tar:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return path
-
-
 def test_hostile_pickles_in_tars_and_results(world):
     marker = world.root / "ran"
     for name, (payload, refused) in hostile(str(marker)).items():
         if "reduce" in name and not name.endswith(("-0", "-4")):
             continue
-        tar = _tar(world.root / "evil.tar", {"a.data.pyd": payload})
+        tar = write_tar(world.root / "evil.tar", {"a.data.pyd": payload})
         with pytest.raises(RefusedPickle, match="nothing was executed"):
             world.run(tar, world.root / "out", "--to", "parquet")
         folder = world.root / "results" / "img"
@@ -123,12 +114,15 @@ def test_people_of_tars_that_are_damaged(world):
         ({"betas": "text"}, "key 'betas'"),
         ({"keypoints_2d": np.zeros((43, 3))}, "key 'keypoints_2d'"),
     ):
-        tar = _tar(world.root / "d.tar", {"a.data.pyd": pickle.dumps([good | change])})
+        tar = write_tar(world.root / "d.tar", {"a.data.pyd": pickle.dumps([good | change])})
         assert "person 0" in refuses(world, tar, "4dhumans", message)
     refuses(
-        world, _tar(world.root / "d.tar", {"a.data.pyd": pickle.dumps({"a": 1})}), "4dhumans", "wanted a list of people"
+        world,
+        write_tar(world.root / "d.tar", {"a.data.pyd": pickle.dumps({"a": 1})}),
+        "4dhumans",
+        "wanted a list of people",
     )
-    refuses(world, _tar(world.root / "d.tar", {"a.txt": b""}), "4dhumans", "nobody to write")
+    refuses(world, write_tar(world.root / "d.tar", {"a.txt": b""}), "4dhumans", "nobody to write")
 
 
 @pytest.mark.parametrize(

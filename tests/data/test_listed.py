@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +11,7 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.data.listed import list_pictures, read_index, read_samples, tar_members
-
-
-def tar(path, members: dict[str, bytes]):
-    with tarfile.open(path, "w") as file:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            file.addfile(member, io.BytesIO(content))
-    return path
+from tests.helpers.tars import write_tar
 
 
 # ---- index files
@@ -96,16 +86,16 @@ def test_linked_folders_are_gone_into_where_asked_for_and_never_for_ever(tmp_pat
 
 # ---- tars
 def test_a_whole_tar(tmp_path):
-    path = tar(tmp_path / "a.tar", {"./a.jpg": b"x", "b.json": b"y" * 600})
+    path = write_tar(tmp_path / "a.tar", {"./a.jpg": b"x", "b.json": b"y" * 600})
     assert list(tar_members(path)) == [("a.jpg", 512, 1), ("b.json", 1536, 600)]
-    assert list(tar_members(tar(tmp_path / "none.tar", {}))) == []
+    assert list(tar_members(write_tar(tmp_path / "none.tar", {}))) == []
     path.write_bytes(path.read_bytes()[: 2560 + 512])
     assert len(list(tar_members(path))) == 2
 
 
 @pytest.mark.parametrize("case", ["damaged header", "within a header", "between members", "no end mark"])
 def test_a_cut_or_damaged_tar_is_said(case, tmp_path):
-    path = tar(tmp_path / "a.tar", {"a.jpg": b"x", "b.jpg": b"y", "c.jpg": b"z"})
+    path = write_tar(tmp_path / "a.tar", {"a.jpg": b"x", "b.jpg": b"y", "c.jpg": b"z"})
     content = bytearray(path.read_bytes())
     if case == "damaged header":
         content[1024 + 150] ^= 0xFF
@@ -120,7 +110,7 @@ PERSON = json.dumps({"bbox": [1, 2, 30, 40], "id": 5}).encode()
 
 def samples(path, members: dict[str, bytes]) -> list[tuple]:
     """Name, id and reason of everybody."""
-    tar(path, members)
+    write_tar(path, members)
     return [
         (people.image_path[row], int(people.annotation_id[row]), people.reason[row])
         for people, _ in read_samples([path], dataset="d")
