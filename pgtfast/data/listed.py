@@ -76,8 +76,8 @@ def _batches(path: Path) -> Iterator[dict[str, list]]:
                 )
         if path.suffix == ".csv":
             # a guess from the first rows would not fit the later ones
-            numbers = dict.fromkeys((*_BOX, "image_width", "image_height"), pa.float64())
-            types = {**numbers, "image_path": pa.string(), "annotation_id": pa.string()}
+            floats = dict.fromkeys((*_BOX, "image_width", "image_height"), pa.float64())
+            types = {**floats, "image_path": pa.string(), "annotation_id": pa.string()}
             options = pa.csv.ConvertOptions(column_types=types, include_columns=columns)
             batches: Iterator[pa.RecordBatch] = (
                 batch.slice(at, CHUNK)

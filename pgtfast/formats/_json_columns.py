@@ -116,9 +116,7 @@ def _take(entry: Any, levels: Sequence[_Level], row: int, others: Counter[str]) 
 def _value(value: Any, field: Field) -> Any:
     shape = field.shape
     if not shape:
-        if not (
-            _is_whole(value) if field.whole else type(value) is str if shape is None else type(value) in (float, int)
-        ):
+        if not _fits(value, field):
             raise TypeError(shape)
         return int(value) if field.whole else value
     numbers = np.frombuffer(value.as_buffer(of_type="d")).reshape(shape)
@@ -154,11 +152,9 @@ def _slowly(
                 value = value.get(name) if isinstance(value, dict) else None
             if value is None and not field.required:
                 continue
-            kind = _is_whole if field.whole else _is_text if field.shape is None else None
-            if not (_fits(value, field.shape or ()) if kind is None else kind(value)):
-                wanted = "a whole number" if field.whole else "text" if field.shape is None else _wanted(field.shape)
+            if not _fits(value, field):
                 raise PgtfastError(
-                    f"{path}: {shown(keys[row])}: {'.'.join(field.keys)}: wanted {wanted}, got {value!r:.60}"
+                    f"{path}: {shown(keys[row])}: {'.'.join(field.keys)}: wanted {_wanted(field)}, got {value!r:.60}"
                 )
             column[row] = int(value) if field.whole else value
     others: Counter[str] = Counter()
@@ -182,26 +178,27 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return held
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) in (int, float) and -(2**63) <= value < 2**63 and value == int(value)
+def _fits(value: Any, field: Field) -> bool:
+    """Whether a value is what the field wants."""
+    if field.whole:
+        return type(value) in (int, float) and -(2**63) <= value < 2**63 and value == int(value)
+    if field.shape is None:  # text that UTF-8 can hold: JSON may name half a character
+        return isinstance(value, str) and value.encode(errors="replace").decode() == value
+    return _are_numbers(value, field.shape)
 
 
-def _is_text(value: Any) -> bool:
-    """Whether it is text that UTF-8 can hold: JSON may name half a character."""
-    return isinstance(value, str) and value.encode(errors="replace").decode() == value
-
-
-def _fits(value: Any, shape: tuple[int, ...]) -> bool:
+def _are_numbers(value: Any, shape: tuple[int, ...]) -> bool:
     if not shape:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and abs(value) <= LARGEST
-    return isinstance(value, list) and len(value) == shape[0] and all(_fits(part, shape[1:]) for part in value)
+        return type(value) in (int, float) and abs(value) <= LARGEST
+    return isinstance(value, list) and len(value) == shape[0] and all(_are_numbers(part, shape[1:]) for part in value)
 
 
-def _wanted(shape: tuple[int, ...]) -> str:
-    if not shape:
-        return "a finite number"
-    return f"{' x '.join(map(str, shape))} finite numbers"
+def _wanted(field: Field) -> str:
+    if field.whole:
+        return "a whole number"
+    if field.shape is None:
+        return "text"
+    return f"{' x '.join(map(str, field.shape))} finite numbers" if field.shape else "a finite number"
 
 
 def shown(keys: Sequence[str]) -> str:
