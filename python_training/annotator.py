@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgtfast.data.augment import AugmentConfig
+from pgtfast.images.augment import AugmentConfig
 from pgtfast.networks import NetworkConfig
 from pgtfast.train import AnnotatorConfig, Datasets
 

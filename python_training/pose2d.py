@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgtfast.data.augment import AugmentConfig
+from pgtfast.images.augment import AugmentConfig
 from pgtfast.train import Datasets, Pose2dConfig
 
 

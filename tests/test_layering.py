@@ -15,17 +15,18 @@ import pgtfast
 PACKAGE = Path(pgtfast.__file__).parent
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("reference", "skeletons", "cameras"),
+    ("files", "reference", "skeletons", "cameras"),
     ("ops",),
     ("body", "priors", "metrics"),
-    ("networks", "data", "formats", "engines", "visuals"),
+    ("people",),
+    ("images", "datasets", "formats", "quality", "loading", "fitting", "networks", "engines", "visuals", "runs"),
     ("synth", "train", "fit", "export", "annotate", "convert", "evaluate", "report", "bench", "doctor"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 VERBS = LAYERS[-1]
 SHARED_VERBS = ("annotate", "synth")
 LIGHT = {"numpy", "torch"}
-BASE = ("reference", "skeletons", "cameras", "ops", "body", "priors", "metrics")
+BASE = ("files", "reference", "skeletons", "cameras", "ops", "body", "priors", "metrics")
 """Nouns that import where no extra is installed: nothing but numpy and torch at the top of a module."""
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from .. import ops, skeletons
 from ..body import LandmarkPlan
 from ..cameras import Camera, flip_body
-from ..data import Supervision
 from ..formats.rows import Solved
+from ..loading import Supervision
 from ..metrics import mpjpe_mm
 from ..networks import Bodies
 from ..priors import limit_violation, prior_energy

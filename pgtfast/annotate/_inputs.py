@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from .._errors import PgtfastError
-from ..data import ImageSet, People
-from ..data.bulk_pictures import Place, leads_out
-from ..data.coco_stream import CHUNK, stream_coco_persons
-from ..data.columns import usable_rows
-from ..data.listed import index_files, list_pictures, read_index, read_samples, read_whole, tar_members
-from ..formats.bulk import file_sha256
+from ..datasets.coco_stream import CHUNK, stream_coco_persons
+from ..datasets.listed import index_files, read_index, read_samples, read_whole
+from ..files.atomic import file_sha256
+from ..files.tars import tar_members
+from ..images.bulk_source import Place, leads_out
+from ..images.listing import list_images
+from ..loading.columns import usable_rows
+from ..people import ImageSet, People
 
 NEEDLESS = "no-keypoints"
 """Code of the one reason that does not matter to who needs a box alone."""
@@ -91,7 +93,7 @@ def open_input(options: argparse.Namespace) -> Input:
         name = Path(options.index).stem
         return made(name, digest, ("path", "id"), lambda name: read_index(files, dataset=name))
     if options.whole_images:
-        names = list_pictures(images, follow_links=options.follow_links)
+        names = list_images(images, follow_links=options.follow_links)
         return made(first.stem, _joined(names), ("path",), lambda name: read_whole(names, dataset=name))
     if isinstance(images, Path):
         raise PgtfastError(
@@ -118,7 +120,7 @@ def _images(given: list[str]) -> Path | tuple[Path, ...]:
 
 def _from_root(options: argparse.Namespace) -> Input:
     """A dataset of a known kind; its readers hold all of it in memory."""
-    from ..data.roots import KINDS, open_dataset
+    from ..datasets.roots import KINDS, open_dataset
 
     if options.dataset not in KINDS:
         raise PgtfastError(f"--dataset {options.dataset}: with --root wanted one of {', '.join(KINDS)}")

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import People
-from ..data.bulk import Finished, PersonCrops, Shard
 from ..formats import record_table
-from ..formats.quality import Quality
 from ..formats.rows import Solved, rows
 from ..formats.store import PartNote, write_part
+from ..loading.bulk import Finished, PersonCrops, Shard
+from ..people import People
+from ..quality.score import Quality
 from ._bodies import Found
 
 LOST = "no-crop: the loader gave no crop of this person"

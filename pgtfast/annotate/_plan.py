@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..data import People
-from ..data.bulk import Shard
-from ..data.bulk_pictures import Place
-from ..formats.store import disk_errors, part_name, replacing
+from ..files.atomic import disk_errors, replacing
+from ..formats.store import part_name
+from ..images.bulk_source import Place
+from ..loading.bulk import Shard
+from ..people import People, empty_people
 from ._inputs import Input
 
 PLAN_FILE = "plan.sqlite"
@@ -158,12 +160,10 @@ class Plan:
         none, unlabelled = np.full(4, np.nan).tobytes(), np.zeros((joints, 3), np.float32).tobytes()
         boxes = b"".join(none if box is None else box for box in column[4])
         points = b"".join(unlabelled if p is None else p for p in column[5])
-        return People(
-            dataset=self.dataset,
-            landmark_set=self.landmark_set,
+        return replace(
+            empty_people(self.dataset, np.array(column[0], np.int64), landmark_set=self.landmark_set),
             image_path=paths,
             image_size=np.array([column[2], column[3]], np.int64).T.reshape(count, 2),
-            annotation_id=np.array(column[0], np.int64),
             person_id=person_id,
             bbox=np.frombuffer(boxes).reshape(count, 4).copy(),
             keypoints=np.frombuffer(points, np.float32).reshape(count, joints, 3).astype(np.float64),

@@ -15,8 +15,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from .._errors import PgtfastError
+from ..runs.stop import Stop
 from ._parts import Written
-from ._stop import Stop
 from ._work import Annotating, Job
 
 TRIES = 2

@@ -13,8 +13,8 @@ import numpy as np
 from .._errors import PgtfastError
 from .._options import needing
 from ..formats.store import PartNote
+from ..runs.stop import Stop
 from ._parts import Written
-from ._stop import Stop
 from ._work import Annotating, Job
 
 TOGETHER = 4

@@ -14,15 +14,15 @@ from .._errors import PgtfastError
 from .._options import chosen_device, needing
 from ..formats import Store
 from ..formats.bulk import export_neuralannot, finish_run
-from ..formats.quality import load_quality
 from ..formats.store import part_name
+from ..quality.score import load_quality
+from ..runs.stop import Stop
 from ._inputs import Input, open_input
 from ._network import LoadedNetwork
 from ._parts import Written
 from ._plan import PLAN_FILE, Plan, write_plan
 from ._processes import run_processes
 from ._ray import run_ray
-from ._stop import Stop
 from ._work import Annotating, Job
 
 PROBED = 64

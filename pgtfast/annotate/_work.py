@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from .._options import chosen_device
-from ..data import People
-from ..data.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
-from ..data.bulk_pictures import FolderPictures, Pictures, TarPictures
-from ..formats.quality import load_quality
+from ..images.bulk_source import FolderPictures, Pictures, TarPictures
+from ..loading.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
+from ..people import People
+from ..quality.score import load_quality
 from ._bodies import Measured, find_bodies
 from ._network import LoadedNetwork, open_network
 from ._parts import Origin, PartWriter, Written

@@ -14,12 +14,12 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from .. import reference
 from .._options import needing
-from ..data import People
-from ..data._pipeline import MEAN, STD
-from ..data.crops import crop_boxes, crop_matrices, person_boxes
+from ..images.crops import crop_boxes, crop_matrices, person_boxes
+from ..images.pipeline import MEAN, STD
 from ..networks import NetworkConfig, Prediction
 from ..networks.bodies import reach, virtual_camera
 from ..networks.files import load_annotator
+from ..people import People
 from ..priors import limit_violation
 
 

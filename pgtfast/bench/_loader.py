@@ -68,8 +68,10 @@ def main(arguments: list[str]) -> int:
 
 def measure(args: argparse.Namespace, crop_size: tuple[int, int], scratch: Path) -> dict[str, Any]:
     """Take samples of the contestants in turns."""
-    from ..data import ImageSet, Supervision, read_coco_persons
-    from ..data.loader import LoaderConfig, MixedLoader, Stream
+    from ..datasets import read_coco_persons
+    from ..loading import Supervision
+    from ..loading.loader import LoaderConfig, MixedLoader, Stream
+    from ..people import ImageSet
     from ._report import about_machine
     from ._timing import sample
 

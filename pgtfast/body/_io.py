@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from pgtfast._unpickle import SparseMatrix, load_npz, load_pickle
 from pgtfast.body._arrays import BodyArrays, BodyFileError, Regressor, Source, check
 from pgtfast.body._names import joint_names_of
+from pgtfast.files.unpickle import SparseMatrix, load_npz, load_pickle
 
 _KEYS = (
     "v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f", "bs_type", "bs_style",

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from pgtfast import ops
 from pgtfast._errors import PgtfastError
-from pgtfast._unpickle import SparseMatrix, load_npy, load_npz, load_pickle
 from pgtfast.body import _sets
 from pgtfast.body._arrays import BodyArrays, Regressor
 from pgtfast.body._pose import PoseLayout
+from pgtfast.files.unpickle import SparseMatrix, load_npy, load_npz, load_pickle
 from pgtfast.reference import LandmarkTerms
 
 _FILES = (".npy", ".npz", ".pkl", ".pickle")

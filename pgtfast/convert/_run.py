@@ -18,13 +18,13 @@ from tqdm import tqdm
 
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
-from ..data.bulk_pictures import leads_out
-from ..data.image_sizes import read_image_size
 from ..formats.bodies import PARTS, Bodies, joined, padded
 from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex, read_people
 from ..formats.recamera import boxes_around
 from ..formats.spin import is_fits
+from ..images.bulk_source import leads_out
+from ..images.sizes import read_image_size
 from ._match import Matcher
 from ._options import WORLD
 from ._sources import format_of, read, together

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from .. import skeletons
 from .._errors import PgtfastError
-from .._unpickle import load_npz
 from ..body import BodyModel
+from ..files.unpickle import load_npz
 from ..formats.bodies import Bodies, from_table, joined
 from ..formats.eft import read_eft
 from ..formats.fourd_humans import read_4dhumans

@@ -14,8 +14,8 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ..body import BodyModel
+from ..files.atomic import file_sha256, replacing
 from ..formats import (
-    bulk,
     eft,
     fourd_humans,
     humandata,
@@ -28,7 +28,7 @@ from ..formats import (
 from ..formats.bodies import OTHERS, Bodies, joined, to_table
 from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex
-from ..formats.store import Store, replacing
+from ..formats.store import Store
 
 _PLACED = ("transl", "focal", "center")
 
@@ -160,7 +160,7 @@ def _write_store(options: argparse.Namespace, batches: Iterable[Bodies], dst: Pa
     config = {
         "verb": "convert",
         "source": source.name,
-        "sha256": bulk.file_sha256(source) if source.is_file() else None,
+        "sha256": file_sha256(source) if source.is_file() else None,
         "from": options.source,
     }
     with _folder(dst) as folder:

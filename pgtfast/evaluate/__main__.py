@@ -15,8 +15,8 @@ def main(arguments: list[str]) -> int:
     """Score a run; returns the exit code."""
     options = parse(arguments)
     with needing("annotate", "evaluate"):
-        from ..formats.quality import add_quality
-        from ..formats.store import replacing
+        from ..files.atomic import replacing
+        from ..quality.score import add_quality
         from ._synth import calibrate_synth, evaluate_synth
         from ._table import table
 

@@ -15,11 +15,11 @@ from .. import reference
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
 from ..formats import read_records
-from ..formats.quality import SIGNALS, QualityModel
 from ..formats.rows import box_side
 from ..priors import load_vposer
+from ..quality.calibrate import check_quality, fit_models
+from ..quality.score import SIGNALS, QualityModel
 from ..synth import Truth, read_truth
-from ._calibrate import check_quality, fit_models
 from ._errors import PARAMETERS, body_errors, facing_angle_deg, standing_body
 from ._options import SPLITS
 

@@ -33,9 +33,10 @@ class Crops:
 def given_crops(coco: str, images: str, config: NetworkConfig, count: int) -> Crops:
     """Crops of people of a COCO file, spread evenly over it, decoded and cut as `pgtfast.annotate` does."""
     with needing("annotate", "--coco"):
-        from ..data import ImageSet, read_coco_persons
-        from ..data.columns import usable_rows
-        from ..data.loader import LoaderConfig, OrderedLoader
+        from ..datasets import read_coco_persons
+        from ..loading.columns import usable_rows
+        from ..loading.loader import LoaderConfig, OrderedLoader
+        from ..people import ImageSet
 
     folder = Path(images)
     if not folder.is_dir():

@@ -16,16 +16,18 @@ from .._errors import PgtfastError
 from .._options import chosen_device, needing
 from ..body import BodyModel, load_body
 from ..cameras import Camera
-from ..data import People, read_coco_persons
+from ..datasets import read_coco_persons
+from ..files.atomic import file_sha256
+from ..fitting.adam import adam
+from ..fitting.problem import WITHOUT_PRIOR, Weights
+from ..fitting.smplify import FitResult, fit_keypoints
 from ..formats import Store, record_table
-from ..formats.bulk import export_neuralannot, file_sha256, finish_run, left_over
-from ..formats.quality import Quality, load_quality
+from ..formats.bulk import export_neuralannot, finish_run, left_over
 from ..formats.rows import Solved, rows
+from ..people import People
+from ..people.cameras import cameras
 from ..priors import VPoser, limit_violation, load_vposer, prior_energy
-from ._adam import adam
-from ._cameras import cameras
-from ._problem import WITHOUT_PRIOR, Weights
-from ._smplify import FitResult, fit_keypoints
+from ..quality.score import Quality, load_quality
 
 SOLVERS = {"adam": adam}
 

@@ -13,7 +13,7 @@ import orjson
 import simdjson
 
 from .._errors import PgtfastError
-from ..data._world import LARGEST
+from ..datasets._world import LARGEST
 from .notes import Notes
 
 

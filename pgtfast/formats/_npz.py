@@ -10,8 +10,8 @@ from typing import IO, Any
 import numpy as np
 
 from .._errors import PgtfastError
-from .._unpickle import load_npz
-from ..data._world import LARGEST
+from ..datasets._world import LARGEST
+from ..files.unpickle import load_npz
 from .bodies import Bodies, empty_bodies, objects
 from .notes import Notes
 from .recamera import BOX_UNIT, boxes_of, square_boxes

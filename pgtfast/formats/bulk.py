@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections import Counter
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +15,7 @@ from .neuralannot import write_neuralannot
 from .store import Store, iter_records, read_records
 
 if TYPE_CHECKING:
-    from ..data import People
+    from ..people import People
 
 
 def people_keys(people: People) -> list[tuple]:
@@ -32,15 +30,6 @@ def left_over(people: People, store: Store) -> np.ndarray:
     """(N,) bool: the people that the store has no row of yet."""
     done = store.keys()
     return np.array([key not in done for key in people_keys(people)], bool)
-
-
-def file_sha256(path: str | Path) -> str:
-    """Hash of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def finish_run(

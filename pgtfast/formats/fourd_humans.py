@@ -13,9 +13,9 @@ from typing import IO, Any
 import numpy as np
 
 from .._errors import PgtfastError
-from .._unpickle import loads
-from ..data._headers import read_header
-from ..data.bulk_pictures import leads_out
+from ..files.unpickle import loads
+from ..images.bulk_source import leads_out
+from ..images.headers import read_header
 from ._npz import numbers, whole_numbers
 from .bodies import Bodies, empty_bodies
 from .notes import Notes

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from .._errors import PgtfastError
-from .store import replacing
+from ..files.atomic import replacing
 
 _FIELDS = (
     ("smpl_param", "pose", 72),

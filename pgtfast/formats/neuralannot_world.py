@@ -13,7 +13,7 @@ import torch
 from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..data._world import place_bodies, rest_pelvis
+from ..datasets._world import place_bodies, rest_pelvis
 from ._json_columns import Field, json_text, read_columns, row_objects
 from ._json_records import read_entries
 from .bodies import Bodies

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .._errors import PgtfastError
-from ..data._json import brief, by_id, entries, integer, load_object, numbers, unique_ids
-from ..data._world import WorldCamera, read_camera
+from ..datasets._world import WorldCamera, read_camera
+from ..files.json_values import brief, by_id, entries, integer, load_object, numbers, unique_ids
 from .bodies import Bodies, empty_bodies
 from .notes import Notes
 from .spin import read_spin_bodies

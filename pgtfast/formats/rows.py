@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..data import People
-    from .quality import Quality
+    from ..people import People
+    from ..quality.score import Quality
 
 
 class Solved(NamedTuple):

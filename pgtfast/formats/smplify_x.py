@@ -13,7 +13,7 @@ import torch
 
 from .. import reference
 from .._errors import PgtfastError
-from .._unpickle import load_pickle
+from ..files.unpickle import load_pickle
 from ..priors import VPoser
 from .bodies import PARTS, Bodies, empty_bodies, joined
 from .notes import Notes

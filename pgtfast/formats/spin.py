@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from .._errors import PgtfastError
-from .._unpickle import load_npy
+from ..files.unpickle import load_npy
 from ._npz import framed, frames, load_columns, note_others, numbers, save
 from .bodies import Bodies, objects
 from .notes import Notes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
+from ..files.atomic import disk_errors, replacing
 from .record import KEY, SCHEMA
 
 RUN_FILE = "run.json"
@@ -28,24 +28,6 @@ class PartNote(NamedTuple):
     """Name of its file in RUN/annotations."""
     rows: int
     bytes: int
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name once written and flushed to the disk; removed if the block fails."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield partial
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class Store:
@@ -211,17 +193,6 @@ class Store:
         path = self.folder / RUN_FILE
         with disk_errors(path), replacing(path) as partial:
             partial.write_text(json.dumps(self.run, indent=1) + "\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Around the writing of a run's file: what the disk says is an error that names the file and how to go on."""
-    try:
-        yield
-    except OSError as error:
-        raise PgtfastError(
-            f"{path}: cannot be written ({error.strerror or error}); the same command goes on from the parts that are there"
-        ) from error
 
 
 def part_name(number: int) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import PgtfastError
-from ..priors._torchfile import read_torch_zip
+from ..files.torch_zip import read_torch_zip
 
 Source = Literal["torchvision", "simplebaseline", "pose2pose", "3dcrowdnet", "pgtfast"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .._errors import PgtfastError
-from .._unpickle import load_npz
+from ..files.torch_zip import read_torch_zip
+from ..files.unpickle import load_npz
 from ._network import HIDDEN, NUM_JOINTS, NUM_LATENTS, SLOPES, PoseDecoder, PoseEncoder, not_finite
-from ._torchfile import read_torch_zip
 from .vposer import FORMAT, PriorSource, VPoser
 
 _PREFIX = "vp_model."

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import ops, skeletons
 from ..body import BodyModel
-from ..data.bulk_pictures import leads_out
+from ..images.bulk_source import leads_out
 from ..visuals.person import Window, body_panel, photo_panel, side_panel, window_around
 from ..visuals.render import PALETTE, MeshRenderer
 from ._survey import POSE

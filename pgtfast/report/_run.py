@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..formats.store import replacing
+from ..files.atomic import replacing
 from ..visuals.render import MeshRenderer
 from ._compare import Comparison, compare
 from ._page import GENERATOR, Content, Sheet, page

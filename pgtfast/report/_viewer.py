@@ -16,7 +16,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from .._options import needing
 from ..body import BodyModel
-from ..formats.store import replacing
+from ..files.atomic import replacing
 from ..visuals.overlay import one_camera
 from ..visuals.render import PALETTE
 from ._pictures import COLORS, Photos, keypoints_of, vertices_of

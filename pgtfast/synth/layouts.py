@@ -13,7 +13,7 @@ import torch
 from .. import skeletons
 from ..body import load_body
 from ..cameras import body_to_world
-from ..formats.store import replacing
+from ..files.atomic import replacing
 from . import studio
 from .truth import Truth, write_truth
 

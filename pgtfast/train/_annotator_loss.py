@@ -12,8 +12,8 @@ from torch import Tensor
 from .. import ops, skeletons
 from .._errors import PgtfastError
 from ..body import LandmarkPlan
-from ..data import Batch, Supervision
-from ..data.targets import Targets, points_in_crop, take_row, vectors_in_crop
+from ..loading import Batch, Supervision
+from ..loading.targets import Targets, points_in_crop, take_row, vectors_in_crop
 from ..networks import Bodies, NetworkConfig, Prediction
 
 BOX_DEPTH = 2.0

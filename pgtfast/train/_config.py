@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from .._errors import PgtfastError
-from ..data.augment import AugmentConfig
+from ..images.augment import AugmentConfig
 from ._datasets import Datasets
 
 MOST_SEED = 2**32 - 1

@@ -12,13 +12,14 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..data import ImageSet, Supervision
-from ..data.roots import KINDS, open_dataset
+from ..datasets.roots import KINDS, open_dataset
+from ..loading import Supervision
+from ..people import ImageSet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Datasets:
-    """Root folders by kind; which files are looked for in them stands in `pgtfast.data.roots`."""
+    """Root folders by kind; which files are looked for in them stands in `pgtfast.datasets.roots`."""
 
     h36m: tuple[Path, ...] = ()
     """Human3.6M (motion capture)."""
@@ -99,7 +100,7 @@ def check_bodies(sets: Sequence[ImageSet], kind: str) -> None:
     """Refuse body parameters of another body than the network's where they would be learned from."""
     for image_set in sets:
         theirs = image_set.people.body_model
-        if image_set.use_3d and image_set.people.pose is not None and theirs not in (None, kind):
+        if image_set.use_3d and image_set.people.body and theirs not in (None, kind):
             raise PgtfastError(
                 f"{image_set.people.dataset}: its body parameters are of {theirs}, the network's body is {kind}. Train with --body of that kind, "
                 "or leave the dataset out"

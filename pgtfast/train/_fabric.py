@@ -18,7 +18,7 @@ from .._system import multiplies_bfloat16
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
-    from ..data.loader import Skipped
+    from ..loading.loader import Skipped
     from ._config import TrainingConfig
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from .._errors import PgtfastError
-from ..data import ImageSet
+from ..people import ImageSet
 from ._run import write_json
 
 _SHOWN = 6

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._errors import PgtfastError
-from .._unpickle import load_npz
+from ..files.unpickle import load_npz
 
 RATE = 10.0
 """Poses a second that are kept: neighbouring frames of a fast capture are nearly the same pose."""

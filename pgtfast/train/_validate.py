@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from ..body import LandmarkPlan
-from ..data import ImageSet, Supervision
-from ..data.loader import LoaderConfig, OrderedLoader
-from ..data.targets import crop_targets
+from ..loading import Supervision
+from ..loading.loader import LoaderConfig, OrderedLoader
+from ..loading.targets import crop_targets
 from ..metrics import pa_mpjpe_mm
 from ..networks import Annotator, place
 from ..ops import landmarks, project
+from ..people import ImageSet
 from ..priors import VPoser
 
 if TYPE_CHECKING:

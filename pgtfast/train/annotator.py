@@ -15,13 +15,14 @@ from torch import Tensor
 from .. import skeletons
 from .._errors import PgtfastError
 from ..body import LandmarkPlan, load_body
-from ..data import Batch, ImageSet, Supervision
-from ..data.loader import LoaderConfig, MixedLoader, Stream
-from ..data.targets import Targets, crop_targets
+from ..loading import Batch, Supervision
+from ..loading.loader import LoaderConfig, MixedLoader, Stream
+from ..loading.targets import Targets, crop_targets
 from ..networks import Annotator, NetworkConfig, place
 from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
 from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
+from ..people import ImageSet
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
 from ._checkpoint import capture, restore, save_checkpoint

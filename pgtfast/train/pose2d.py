@@ -14,12 +14,13 @@ from torch import Tensor
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..data import Batch, ImageSet, Supervision
-from ..data.loader import LoaderConfig, MixedLoader, OrderedLoader, Stream
-from ..data.targets import Targets, crop_targets
+from ..loading import Batch, Supervision
+from ..loading.loader import LoaderConfig, MixedLoader, OrderedLoader, Stream
+from ..loading.targets import Targets, crop_targets
 from ..networks import PoseResNet, heatmap_keypoints
 from ..networks.files import PoseNetworkFile, header, save_pose_network
 from ..networks.importers import import_weights
+from ..people import ImageSet
 from ._checkpoint import capture, restore, save_checkpoint
 from ._config import TrainingConfig
 from ._datasets import check_keypoints, describe, open_all, part

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import ops, skeletons
 from ..body import BodyModel
-from ..data._sources import SIZE_TOLERANCE
+from ..files.atomic import disk_errors, replacing
 from ..formats import read_records
-from ..formats.store import disk_errors, replacing
+from ..images.source import SIZE_TOLERANCE
 from .overlay import render_overlay
 from .sheet import contact_sheet
 

@@ -13,7 +13,7 @@ import pyarrow.parquet  # noqa: F401
 import torch
 
 import pgtfast.annotate._run
-import pgtfast.data.bulk  # noqa: F401
+import pgtfast.loading.bulk  # noqa: F401
 from pgtfast._cli import run
 from pgtfast.annotate.__main__ import main
 from pgtfast.annotate._parts import Written

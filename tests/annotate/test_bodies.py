@@ -9,9 +9,9 @@ import torch
 from pgtfast import Camera, ops
 from pgtfast.annotate._bodies import Measured, find_bodies, full_camera
 from pgtfast.annotate._network import open_network
-from pgtfast.data import Batch
-from pgtfast.data.bulk import PersonCrops
-from pgtfast.data.crops import crop_boxes, crop_matrices
+from pgtfast.images.crops import crop_boxes, crop_matrices
+from pgtfast.loading import Batch
+from pgtfast.loading.bulk import PersonCrops
 from pgtfast.networks import Annotator, NetworkConfig
 from pgtfast.networks.files import save_annotator
 

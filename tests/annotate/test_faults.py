@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from pgtfast._errors import PgtfastError
-from pgtfast.data.bulk_pictures import FolderPictures
 from pgtfast.formats import read_records
+from pgtfast.images.bulk_source import FolderPictures
 from tests.annotate import children
 from tests.annotate.runs import Crowd, annotate, check_same, make_crowd, parts, rows, words
 

@@ -19,7 +19,7 @@ from pgtfast.annotate.__main__ import main
 from pgtfast.annotate._inputs import open_input
 from pgtfast.annotate._options import parse
 from pgtfast.annotate._plan import Plan, image_key, write_plan
-from pgtfast.data import read_coco_persons
+from pgtfast.datasets import read_coco_persons
 from pgtfast.formats import read_records
 from pgtfast.formats.store import part_name
 from tests.helpers.tars import write_tar
@@ -273,8 +273,8 @@ def test_a_damaged_plan_is_named(crowd, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_file(crowd, tmp_path, monkeypatch):
-    monkeypatch.setattr("pgtfast.data.coco_stream.CHUNK", 256)
-    monkeypatch.setattr("pgtfast.data._json_stream.BLOCK", 1 << 14)
+    monkeypatch.setattr("pgtfast.datasets.coco_stream.CHUNK", 256)
+    monkeypatch.setattr("pgtfast.files.json_stream.BLOCK", 1 << 14)
     entry, most = crowd.content["annotations"][0], []
     for count in (2000, 8000):
         path = tmp_path / "large.json"

@@ -17,7 +17,7 @@ from pgtfast.annotate import _processes
 from pgtfast.annotate._inputs import open_input
 from pgtfast.annotate._options import parse
 from pgtfast.annotate._run import _job
-from pgtfast.annotate._stop import Stop
+from pgtfast.runs.stop import Stop
 from tests.annotate import children
 from tests.annotate.runs import annotate, check_same, parts, rows, words
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pgtfast._errors import PgtfastError
-from pgtfast._unpickle import RefusedPickle
 from pgtfast.body import BodyFileError, load_body
+from pgtfast.files.unpickle import RefusedPickle
 from tests.helpers import bodies
 
 SMALL = 120

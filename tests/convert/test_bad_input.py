@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast._unpickle import RefusedPickle
+from pgtfast.files.unpickle import RefusedPickle
 from pgtfast.formats.notes import Notes
 from tests.formats.synthetic import people, with_keypoints
 from tests.helpers.pickles import hostile

@@ -10,8 +10,8 @@ import pytest
 from pgtfast._errors import PgtfastError
 from pgtfast.formats.bodies import objects
 from tests.convert.conftest import same_rows
-from tests.data.writers3d import shared
 from tests.formats.synthetic import by_id, people, with_keypoints
+from tests.helpers.writers3d import shared
 
 
 def unnamed(world, bodies, name="s.npz"):

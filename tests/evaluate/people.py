@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from pgtfast import load_vposer, reference
-from pgtfast.data import People
+from pgtfast.people import People, empty_people
 
 
 def random_pose(count: int, seed: int = 0) -> dict[str, Tensor]:
@@ -34,9 +36,9 @@ def people_of(truth: list[dict], *, off: float = 0.0, size: tuple[int, int] = (6
     count = len(truth)
     pixels = np.array([person["landmarks_2d"] for person in truth], np.float64)
     low, high = pixels.min(1), pixels.max(1)
-    return People(
-        dataset="world", landmark_set="coco17", image_path=np.array([f"{n:06d}.jpg" for n in range(count)], object),
-        image_size=np.tile(size, (count, 1)), annotation_id=np.array([int(person["annotation_id"]) for person in truth]),
-        person_id=np.zeros(count, np.int64), bbox=np.concatenate((low, high - low), 1),
-        keypoints=np.concatenate((pixels + np.array([off, 0]), np.ones((count, 17, 1))), -1), reason=np.full(count, None, object),
+    return replace(
+        empty_people("world", [int(person["annotation_id"]) for person in truth]), landmark_set="coco17", image_path=np.array([f"{n:06d}.jpg" for n in range(count)], object),
+        image_size=np.tile(size, (count, 1)),
+        bbox=np.concatenate((low, high - low), 1),
+        keypoints=np.concatenate((pixels + np.array([off, 0]), np.ones((count, 17, 1))), -1),
     )  # fmt: skip

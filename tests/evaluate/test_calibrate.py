@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.evaluate._calibrate import auroc, check_quality, fit_models
 from pgtfast.evaluate._plots import draw_quality
+from pgtfast.quality.calibrate import auroc, check_quality, fit_models
 
 pytest.importorskip("sklearn")
 

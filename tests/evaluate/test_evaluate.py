@@ -15,8 +15,8 @@ from pgtfast._cli import run as run_command
 from pgtfast.evaluate import body_errors, facing_angle_deg, standing_body
 from pgtfast.evaluate.__main__ import main
 from pgtfast.formats import Store, record_table
-from pgtfast.formats.quality import load_quality
 from pgtfast.formats.rows import Solved, rows
+from pgtfast.quality.score import load_quality
 from tests.evaluate.people import people_of, random_pose
 
 PEOPLE = 9

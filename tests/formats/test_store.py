@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgtfast._errors import PgtfastError
+from pgtfast.files.atomic import replacing
 from pgtfast.formats import SCHEMA, Store, read_records, record_table
-from pgtfast.formats.store import iter_records, replacing
+from pgtfast.formats.store import iter_records
 
 
 def people(ids, valid=True, **more) -> pa.Table:

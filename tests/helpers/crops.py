@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pgtfast import ops
 from pgtfast.body import BodyModel
-from pgtfast.data import Batch, Supervision
+from pgtfast.loading import Batch, Supervision
 
 
 class Scene(NamedTuple):

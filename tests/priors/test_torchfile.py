@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgtfast._errors import PgtfastError
-from pgtfast.priors._torchfile import LeftAside, read_torch_zip
+from pgtfast.files.torch_zip import LeftAside, read_torch_zip
 
 VALUE = {
     "state_dict": OrderedDict(a=torch.arange(6.0).view(2, 3).T, b=torch.tensor([1, 2]), c=torch.zeros(0, 3), d=torch.tensor(1.5)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from torch import Tensor
 
 from pgtfast import load_body, load_vposer, reference
 from pgtfast.body import BodyModel
-from pgtfast.data import People
 from pgtfast.formats import Store, record_table
-from pgtfast.formats.quality import Quality, QualityModel
 from pgtfast.formats.rows import Solved, rows
+from pgtfast.people import empty_people
+from pgtfast.quality.score import Quality, QualityModel
 
 SIZE = (160, 120)
 FOCAL, CENTER = torch.tensor([220.0, 220.0]), torch.tensor([79.5, 59.5])
@@ -88,9 +89,9 @@ def write_run(
     low, high = pixels.min(1), pixels.max(1)
     reason = np.full(count, None, object)
     reason[count - SKIPPED :] = "no-crop: a test says so"
-    people = People(
-        dataset="made", landmark_set="coco17", image_path=np.array(names, object), image_size=np.tile(SIZE, (count, 1)),
-        annotation_id=100 + np.arange(count), person_id=np.zeros(count, np.int64), bbox=np.concatenate((low, high - low), 1),
+    people = replace(
+        empty_people("made", 100 + np.arange(count)), landmark_set="coco17", image_path=np.array(names, object), image_size=np.tile(SIZE, (count, 1)),
+        bbox=np.concatenate((low, high - low), 1),
         keypoints=points, reason=reason,
     )  # fmt: skip
     told = {

@@ -11,8 +11,8 @@ import torch
 
 from pgtfast.body import load_body
 from pgtfast.cameras import body_to_camera
-from pgtfast.data import read_coco_persons
-from pgtfast.data.roots import open_dataset
+from pgtfast.datasets import read_coco_persons
+from pgtfast.datasets.roots import open_dataset
 from pgtfast.synth import WorldConfig, make_world, read_truth, studio
 from pgtfast.synth.layouts import image_path
 
@@ -176,11 +176,11 @@ def test_sets_open_as_the_real_ones_they_are_laid_out_as(made, body):
         assert all(reason is None for reason in people.reason)
         if layout == "coco":
             assert people.joints_3d is None
-            assert people.pose is None
+            assert people.body == {}
             continue
         assert people.body_model == "free"
         pose, betas, transl = (
-            torch.from_numpy(c.astype(np.float64)) for c in (people.pose, people.betas, people.transl)
+            torch.from_numpy(c.astype(np.float64)) for c in (people.pose, people.body["betas"], people.body["transl"])
         )
         plan = body.landmarks(people.landmark_set)
         got = plan(global_orient=pose[:, :3], body_pose=pose[:, 3:], betas=betas, transl=transl).numpy()

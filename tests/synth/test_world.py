@@ -14,7 +14,7 @@ import pytest
 
 import pgtfast
 from pgtfast._errors import PgtfastError
-from pgtfast.data import read_coco_persons
+from pgtfast.datasets import read_coco_persons
 from pgtfast.synth import Truth, WorldConfig, make_world, read_truth, world
 from pgtfast.synth.__main__ import main
 from pgtfast.synth.clips import read_clips

@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 import pgtfast
 from pgtfast import ops, reference
 from pgtfast._errors import PgtfastError
-from pgtfast.data import Supervision
-from pgtfast.data.targets import crop_targets
+from pgtfast.loading import Supervision
+from pgtfast.loading.targets import crop_targets
 from pgtfast.networks import Annotator, NetworkConfig, Prediction, place
 from pgtfast.train._annotator_loss import LossWeights, annotator_loss, loss_counts, loss_targets
 from tests.helpers.crops import make_scene

@@ -327,7 +327,7 @@ def test_the_schedule(world, tmp_path):
 
 
 def test_every_kind_of_dataset_has_a_field():
-    from pgtfast.data.roots import KINDS as known
+    from pgtfast.datasets.roots import KINDS as known
 
     assert {f.name for f in dataclasses.fields(_Datasets)} == set(known) - {"mupots"}
 

@@ -59,7 +59,7 @@ def test_two_processes_have_the_losses_of_one(kind, world, tmp_path):
 TOLD = """
 import os, sys
 from torch import distributed
-from pgtfast.data.loader import Skipped
+from pgtfast.loading.loader import Skipped
 from pgtfast.train._fabric import skipped_by_all
 distributed.init_process_group("gloo")
 rank = distributed.get_rank()

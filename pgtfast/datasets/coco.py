@@ -1,0 +1,107 @@
+"""COCO person keypoints and COCO-WholeBody: instances JSON -> :class:`People`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .. import skeletons
+from .._errors import PgtfastError
+from ..people.table import People
+from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
+
+__all__ = ["OCCLUDED_CONFIDENCE", "read_coco_persons", "read_coco_wholebody"]
+
+_PERSONS, _WHOLEBODY = "COCO's 17 person keypoints", "COCO-WholeBody keypoints"
+_KNUCKLES = (5, 9, 13, 17)
+"""The first joint of index, middle, ring and little finger among the 21 of a hand."""
+
+
+def read_coco_persons(path: str | Path, *, dataset: str | None = None) -> People:
+    """Read a COCO person keypoints file.
+
+    A third value of a keypoint is COCO's flag (0 not labelled, 1 labelled but hidden, 2 visible). A person whose third values are not all
+    0, 1 or 2 but all in [0, 1], as detectors write, has them taken as confidences. Numbers written as strings are read as numbers.
+
+    Args:
+        path: JSON with `images` and `annotations`; `categories`, where present, says which annotations are people.
+        dataset: first part of each person's key; None takes the file's name without suffix.
+
+    Returns:
+        One row for each annotation of a person, in file order. A person who cannot be used (crowd region, no keypoint, damaged entry) has a reason.
+
+    Raises:
+        PgtfastError: the file cannot be read as such JSON, or an id is missing or given twice.
+    """
+    body = skeletons.get("coco17")
+    return read_layout(
+        path,
+        dataset=dataset,
+        landmark_set="coco17",
+        what=_PERSONS,
+        fill_of=lambda held: lambda out, entry: fill_points(out, entry.get("keypoints"), body.joints),
+        category_joints=tuple(body.index),
+    )
+
+
+def read_coco_wholebody(
+    path: str | Path, *, dataset: str | None = None, landmark_set: str = "coco_wholebody31"
+) -> People:
+    """Read a COCO-WholeBody file: the body's 17 keypoints, 6 of the feet and the 4 knuckles of each hand.
+
+    A part that the file marks as not valid (`foot_valid`, `lefthand_valid`, `righthand_valid`) or lacks for a person is not labelled; a person
+    without any keypoint of the body cannot be used, whatever the hands show. The flags of each part are read as in :func:`read_coco_persons`.
+
+    Args:
+        path: JSON with `images` and `annotations`, whose `keypoints` are followed by `foot_kpts`, `lefthand_kpts` and `righthand_kpts`.
+        dataset: first part of each person's key; None takes the file's name without suffix.
+        landmark_set: "coco_wholebody31", or one of its beginnings "coco17_feet" and "coco17" to leave the rest away.
+
+    Raises:
+        PgtfastError: no annotation has `foot_kpts` or hands: such a file is one for :func:`read_coco_persons`. Else as there.
+    """
+    sets = ("coco17", "coco17_feet", "coco_wholebody31")
+    if landmark_set not in sets:
+        raise PgtfastError(f"landmark_set: wanted one of {', '.join(sets)}, got {landmark_set!r}")
+    keys = ("foot_kpts", "lefthand_kpts", "righthand_kpts")
+
+    def check(held: list[Mapping]) -> Fill:
+        if held and not any(key in entry for entry in held for key in keys):
+            raise PgtfastError(
+                f"{path}: no annotation has any of {', '.join(keys)}: not COCO-WholeBody. Read it with read_coco_persons"
+            )
+        return _fill_wholebody
+
+    people = read_layout(
+        path,
+        dataset=dataset,
+        landmark_set="coco_wholebody31",
+        what=_WHOLEBODY,
+        fill_of=check,
+        category_joints=tuple(skeletons.get("coco17").index),
+    )
+    if landmark_set == "coco_wholebody31":
+        return people
+    return replace(people, landmark_set=landmark_set, keypoints=people.keypoints[:, : len(skeletons.get(landmark_set))])
+
+
+def _fill_wholebody(out: np.ndarray, entry: Mapping) -> str | None:
+    joints = skeletons.get("coco_wholebody31").joints
+    reason = fill_points(out[:17], entry.get("keypoints"), joints[:17])
+    if reason is not None:
+        return reason
+    fingers = tuple(f"joint {at} of the hand" for at in range(21))
+    for part, start, names in (("foot", 17, joints[17:23]), ("lefthand", 23, fingers), ("righthand", 27, fingers)):
+        if entry.get(f"{part}_valid", True) not in (True, 1, "1") or entry.get(f"{part}_kpts") is None:
+            continue
+        points = np.zeros((len(names), 3))
+        reason = fill_points(points, entry[f"{part}_kpts"], names)
+        if reason is None:
+            points = points if part == "foot" else points[list(_KNUCKLES)]
+            out[start : start + len(points)] = points
+        elif not reason.startswith("no-keypoints"):
+            return reason.replace(":", f": {part}_kpts:", 1)
+    return None

@@ -1,0 +1,1 @@
+"""How far a body can be trusted: calibrated quality, and its calibration."""
