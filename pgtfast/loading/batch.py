@@ -65,5 +65,11 @@ class Batch:
         moved: dict[str, Any] = {k: None if v is None else v.to(device, non_blocking=True) for k, v in columns.items()}
         return Batch(**moved)
 
+    def rows(self, index: Tensor | slice) -> Batch:
+        """The people of `index`: indices, a mask or a slice."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in columns.items()}
+        return Batch(**chosen)
+
     def __repr__(self) -> str:
         return f"Batch({len(self)} people, image {tuple(self.image.shape)}, {self.keypoints.shape[1]} landmarks, {self.image.device})"

@@ -35,6 +35,10 @@ class Targets(NamedTuple):
     has_betas: Tensor
     """(B,) bool."""
 
+    def rows(self, index: Tensor | slice) -> Targets:
+        """The people of `index`: indices, a mask or a slice."""
+        return Targets(*(value[index] for value in self))
+
     def __repr__(self) -> str:
         return f"Targets({', '.join(f'{name}={tuple(value.shape)}' for name, value in self._asdict().items())})"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from ..files.atomic import replacing
 from ..ops import vposer_decode
 from ..reference import DecoderTerms
 from ._network import NUM_JOINTS, NUM_LATENTS, PoseDecoder, PoseEncoder
@@ -118,11 +118,8 @@ class VPoser(nn.Module):
         arrays = {"format": np.array(FORMAT), "version": np.array(self.version), "source": np.array(list(self.source))}
         for name, value in self.state_dict().items():
             arrays[name] = (value.to(dtype) if value.is_floating_point() else value).cpu().numpy()
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as partial, open(partial, "wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types allow_pickle only
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
         return path
 
     def extra_repr(self) -> str:

@@ -78,6 +78,11 @@ class LossTargets(NamedTuple):
     counts: dict[str, Tensor]
     """Denominator of each term, (), float32; of a batch that holds nothing of a kind it may be 0."""
 
+    def rows(self, index: Tensor | slice) -> LossTargets:
+        """The people of `index`; denominators stay those of the whole, so that the terms of parts add up to the term of the whole."""
+        chosen = {name: value[index] for name, value in self._asdict().items() if name != "counts"}
+        return LossTargets(**chosen, counts=self.counts)
+
 
 def annotator_loss(
     prediction: Prediction,
@@ -185,8 +190,8 @@ def _terms(
     counts = known.counts
     people = len(position)
 
-    def mean(name: str, got: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-        return ((got - wanted).abs() * weight).sum() / counts[name].clamp(min=1)
+    def mean(name: str, prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        return ((prediction - target).abs() * weight).sum() / counts[name].clamp(min=1)
 
     terms = {
         "joint_img": mean("joint_img", position, known.joint_img, known.joint_img_weights),
@@ -196,8 +201,8 @@ def _terms(
     if improved:
         terms["smpl_pose"] = mean("smpl_pose", rotations, targets.rotations, has_pose[:, None, None, None])
     else:
-        got, wanted = ops.matrix_to_rotvec(rotations), ops.matrix_to_rotvec(targets.rotations)
-        terms["smpl_pose"] = mean("smpl_pose", got, wanted, has_pose[:, None, None])
+        rotvec, target = ops.matrix_to_rotvec(rotations), ops.matrix_to_rotvec(targets.rotations)
+        terms["smpl_pose"] = mean("smpl_pose", rotvec, target, has_pose[:, None, None])
     terms["smpl_shape"] = mean("smpl_shape", betas, targets.betas, targets.has_betas.to(betas.dtype)[:, None])
 
     transl = bodies.transl.float()
@@ -219,8 +224,8 @@ def _terms(
     valid = 2 * (known.keypoint_weights > 0).sum()
     terms["joint_proj"] = loss.data * (valid / counts["joint_proj"].clamp(min=1))
     if bodies.latent is not None:
-        terms["latent"] = loss.latent
-    terms["betas"] = loss.betas
+        terms["latent"] = loss.latent * (people / counts["latent"])
+    terms["betas"] = loss.betas * (people / counts["betas"])
 
     landmarks = ops.landmarks(rotations, betas, None, plan.terms)
     own = landmarks - take_row(landmarks, batch.root.clamp(min=0))

@@ -49,7 +49,7 @@ class PoseSampler:
         pose: (N, 21, 3) captured poses, radians.
         clip: (N,) int64 clip of each pose. A clip is drawn with the square root of its length, so that a long one does not rule.
         generator: on the CPU.
-        mixed: share of each batch that is changed beyond mirror and noise, 0 to 1.
+        mixed: fraction of each batch that is changed beyond mirror and noise, 0 to 1.
     """
 
     def __init__(self, pose: Tensor, clip: Tensor, generator: torch.Generator, mixed: float) -> None:
@@ -62,10 +62,22 @@ class PoseSampler:
     def __call__(self, count: int) -> Tensor:
         """(count, 21, 3, 3) matrices."""
         pose = self._straighten(self._draw(count))
-        some = pose[: round(self.mixed * count)]
-        changed = self._mix(some.clone())
-        some.copy_(torch.where(self._collides(changed)[:, None, None, None], some, changed))
-        return self._noise(self._share_with_collar(self._turn_elbow(pose)))
+        subset = pose[: round(self.mixed * count)]
+        changed = self._mix(subset.clone())
+        subset.copy_(torch.where(self._collides(changed)[:, None, None, None], subset, changed))
+        return self._noise(self._share_with_collar(self._rotate_elbow(pose)))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Numbers from N(0, 1), drawn by the same generator."""
+        return torch.randn(*shape, generator=self.generator)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What decides the further batches."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state."""
+        self.generator.set_state(state["generator"])
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         return torch.rand(*shape, generator=self.generator) * (high - low) + low
@@ -119,7 +131,7 @@ class PoseSampler:
         bend = self._uniform(count).pow(1.5) * 2.4
         tilt = self._uniform(count, low=0.0, high=0.7)
         elbow = torch.stack((torch.zeros_like(bend), -bend * tilt.cos(), bend * tilt.sin()), -1)
-        wrist = torch.randn(count, 3, generator=self.generator) * torch.tensor([0.35, 0.2, 0.2])
+        wrist = self.normal(count, 3) * torch.tensor([0.35, 0.2, 0.2])
         identity = torch.eye(3).expand(count, 3, 3)
         return torch.stack((identity, swing @ twist, rotvec_to_matrix(elbow), rotvec_to_matrix(wrist)), 1)
 
@@ -144,18 +156,18 @@ class PoseSampler:
         count = len(flex)
         twist = self._uniform(count, low=-0.4, high=0.5) + side.abs() * self._uniform(count)
         hip = rotvec_to_matrix(_axis(2, side)) @ rotvec_to_matrix(_axis(0, flex)) @ rotvec_to_matrix(_axis(1, twist))
-        ankle = torch.randn(count, 3, generator=self.generator) * torch.tensor([0.25, 0.2, 0.15])
+        ankle = self.normal(count, 3) * torch.tensor([0.25, 0.2, 0.15])
         identity = torch.eye(3).expand(count, 3, 3)
         return torch.stack((hip, rotvec_to_matrix(_axis(0, knee)), rotvec_to_matrix(ankle), identity), 1)
 
     def _straighten(self, pose: Tensor) -> Tensor:
-        """Bring the trunk and the legs of some poses nearer to standing upright: of the people in photographs far more stand than climb."""
+        """Bring the trunk and the legs of some poses nearer to standing upright: of the people in images far more stand than climb."""
         joints = [*_TRUNK, *_LEG, *(j + 1 for j in _LEG)]
         self._scale(pose, joints, 0.25, 0.0, 0.8)
         return pose
 
-    def _turn_elbow(self, pose: Tensor) -> Tensor:
-        """Turn the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint moves.
+    def _rotate_elbow(self, pose: Tensor) -> Tensor:
+        """Rotate the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint moves.
 
         Captures differ in how they split an arm's twist: this one tilts every elbow by half a radian, others by nothing.
         """
@@ -163,28 +175,28 @@ class PoseSampler:
         pose = pose.clone()
         for side in (0, 1):
             shoulder, elbow, wrist = (j + side for j in _ARM[1:])
-            turn = rotvec_to_matrix(_axis(0, -angle))
-            pose[:, shoulder] = pose[:, shoulder] @ turn
-            pose[:, elbow] = turn.mT @ pose[:, elbow] @ turn
-            pose[:, wrist] = turn.mT @ pose[:, wrist]
+            rotation = rotvec_to_matrix(_axis(0, -angle))
+            pose[:, shoulder] = pose[:, shoulder] @ rotation
+            pose[:, elbow] = rotation.mT @ pose[:, elbow] @ rotation
+            pose[:, wrist] = rotation.mT @ pose[:, wrist]
         return pose
 
     def _share_with_collar(self, pose: Tensor) -> Tensor:
         """Give the collar bones up to a third of the arm's height and keep the arm where it is; the capture's collars never move."""
-        share = self._uniform(len(pose), low=-0.1, high=0.35).clamp_min(0)
+        fraction = self._uniform(len(pose), low=-0.1, high=0.35).clamp_min(0)
         pose = pose.clone()
         for side, sign in ((0, 1.0), (1, -1.0)):
             collar, shoulder = _ARM[0] + side, _ARM[1] + side
             height = torch.asin((sign * pose[:, shoulder, 1, 0]).clamp(-1, 1))
-            turn = rotvec_to_matrix(_axis(2, sign * share * height))
-            pose[:, shoulder] = turn.mT @ pose[:, shoulder]
-            pose[:, collar] = pose[:, collar] @ turn
+            rotation = rotvec_to_matrix(_axis(2, sign * fraction * height))
+            pose[:, shoulder] = rotation.mT @ pose[:, shoulder]
+            pose[:, collar] = pose[:, collar] @ rotation
         return pose
 
     def _noise(self, pose: Tensor) -> Tensor:
         spread = torch.tensor([_NOISE[n.partition("_")[2] or n] for n in BODY_JOINTS[:21]])
         amount = self._uniform(len(pose), 1, 1, low=0.0, high=1.5)
-        noise = torch.randn(len(pose), 21, 3, generator=self.generator) * spread[:, None] * amount
+        noise = self.normal(len(pose), 21, 3) * spread[:, None] * amount
         return pose @ rotvec_to_matrix(noise)
 
     def _collides(self, pose: Tensor) -> Tensor:

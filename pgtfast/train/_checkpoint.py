@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from .._errors import PgtfastError
+from ..files.atomic import disk_errors, replacing
 
 
-def save_checkpoint(path: Path, state: dict) -> None:
-    """Write a checkpoint of tensors, numbers, strings and containers of them; a kill leaves the former one."""
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    os.replace(partial, path)
+def save_checkpoint(path: Path, parts: Mapping[str, Any], **about: Any) -> None:
+    """Write all that decides the further steps; a kill or a power cut leaves the former file.
+
+    Args:
+        path: of the file.
+        parts: objects with `state_dict`, by name.
+        about: tensors, numbers, strings and containers of them.
+    """
+    state = {
+        **about,
+        **{name: part.state_dict() for name, part in parts.items()},
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    with disk_errors(path), replacing(path) as partial, open(partial, "wb") as file:
+        torch.save(state, file)  # of a path it would keep the name, and files of the same state would differ
 
 
 def load_checkpoint(path: Path) -> dict:
@@ -27,55 +38,16 @@ def load_checkpoint(path: Path) -> dict:
         raise PgtfastError(f"{path}: not a readable checkpoint ({error}). Remove it to start the run anew.") from error
 
 
-def capture(
-    step: int,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    loader: Any,
-    config: dict,
-    best: float | None,
-) -> dict:
-    """All that decides the steps after `step`.
-
-    Args:
-        step: steps done.
-        network: bare, as before any wrapping.
-        optimizer, scheduler, loader: objects with `state_dict`.
-        config: resolved.
-        best: best validation score so far.
-    """
-    return {
-        "step": step,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "loader": loader.state_dict(),
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "config": config,
-        "best": best,
-    }
-
-
-def restore(
-    path: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler,
-    loader: Any,
-) -> tuple[int, float | None]:
-    """Put everything back in place.
+def restore(path: Path, parts: Mapping[str, Any]) -> tuple[int, float | None]:
+    """Put back the state of every part, and torch's random numbers.
 
     Returns:
         Steps done, and the best validation score so far.
     """
     state = load_checkpoint(path)
     try:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        scheduler.load_state_dict(state["scheduler"])
-        loader.load_state_dict(state["loader"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and len(state["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda_rng"])

@@ -14,19 +14,19 @@ from torch import Tensor, distributed, nn
 
 from .._errors import PgtfastError
 from .._system import multiplies_bfloat16
+from ._config import SessionConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
     from ..loading.loader import Skipped
-    from ._config import TrainingConfig
 
 T = TypeVar("T")
 SAME_WISH = 2.0
 """Seconds after a signal within which more of them ask for the same."""
 
 
-def make_fabric(config: TrainingConfig) -> Fabric:
+def make_fabric(config: SessionConfig) -> Fabric:
     """Lightning Fabric for this process: alone, or one of those that torchrun started."""
     try:
         from lightning.fabric import Fabric
@@ -34,24 +34,26 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     except ModuleNotFoundError as error:
         raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if config.accelerator == "cuda" and not torch.cuda.is_available():
-        raise PgtfastError("accelerator: wanted cuda, but torch sees no GPU here; take --accelerator cpu")
-    on_gpu = config.accelerator == "cuda" or (config.accelerator == "auto" and torch.cuda.is_available())
-    if config.batchnorm == "sync" and not on_gpu:
-        raise PgtfastError("batchnorm: 'sync' needs GPUs; take 'batch' or 'frozen' on the CPU")
-    if config.batch_size % (world * config.accumulate):
-        raise PgtfastError(
-            f"batch_size: {config.batch_size} people do not divide into {world} processes with {config.accumulate} parts each"
-        )
+    accelerator = _accelerator(config.accelerator)
+    if isinstance(config, TrainingConfig):
+        if config.batchnorm == "sync" and accelerator != "cuda":
+            raise PgtfastError("batchnorm: 'sync' needs GPUs; take 'batch' or 'frozen' on the CPU")
+        if config.batch_size % (world * config.accumulate):
+            raise PgtfastError(
+                f"batch_size: {config.batch_size} people do not divide into {world} processes with {config.accumulate} parts each"
+            )
+    elif world > 1:
+        raise PgtfastError(f"{type(config).__name__} trains in one process, torchrun started {world}")
     if config.threads:
         torch.set_num_threads(config.threads)
     precision = config.precision
     if precision == "auto":
+        on_gpu = accelerator == "cuda"
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else multiplies_bfloat16()
         precision = "bf16-mixed" if fast else "32-true"
     torch.set_flush_denormal(True)  # moments of unused weights decay into denormals, which halve the speed of a CPU
     fabric = Fabric(
-        accelerator="cuda" if on_gpu else "cpu",
+        accelerator=accelerator,
         devices=local,
         num_nodes=world // local,
         precision=precision,
@@ -62,6 +64,15 @@ def make_fabric(config: TrainingConfig) -> Fabric:
         fabric.print(f"precision: {precision}")
     fabric.seed_everything(config.seed, verbose=False)
     return fabric
+
+
+def _accelerator(name: str) -> str:
+    """The device of a config's word for it."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PgtfastError("accelerator: wanted cuda, but torch sees no GPU here; take --accelerator cpu")
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
 
 
 def on_first(fabric: Fabric, action: Callable[[], T]) -> T:
@@ -89,7 +100,7 @@ def sum_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def skipped_by_all(skipped: list[Skipped]) -> list[Skipped]:
-    """People that any process passed over, each once and sorted; all of them must call it."""
+    """People that any process skipped, each once and sorted; all of them must call it."""
     everywhere = [skipped]
     if distributed.is_initialized():
         everywhere = [[]] * distributed.get_world_size()
@@ -116,17 +127,17 @@ def set_up(fabric: Fabric, network: nn.Module, config: TrainingConfig) -> tuple[
     return network, model, wrapped
 
 
-def train_mode(network: nn.Module, config: TrainingConfig) -> None:
+def train_mode(network: nn.Module, config: SessionConfig) -> None:
     """Training mode, with batch normalisation as the config wants it."""
     network.train()
-    if config.batchnorm == "frozen":
+    if isinstance(config, TrainingConfig) and config.batchnorm == "frozen":
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
 
 def in_memory_order(image: Tensor, config: TrainingConfig) -> Tensor:
-    """Pictures (B, 3, H, W) laid out as the network is."""
+    """Images (B, 3, H, W) laid out as the network is."""
     return image.contiguous(memory_format=torch.channels_last) if config.channels_last else image
 
 

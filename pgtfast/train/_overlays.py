@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_TOLD, _FOUND = (255, 235, 59), (64, 224, 255)
+_ANNOTATED, _PREDICTED = (255, 235, 59), (64, 224, 255)
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def to_pictures(image: Tensor, normalize: str) -> np.ndarray:
+def to_images(image: Tensor, normalize: str) -> np.ndarray:
     """(B, 3, H, W) normalised as the network takes it -> (B, H, W, 3) uint8 RGB."""
     image = image.detach().float().cpu()
     if normalize == "imagenet":
@@ -21,18 +21,18 @@ def to_pictures(image: Tensor, normalize: str) -> np.ndarray:
 
 
 def overlay_row(
-    pictures: np.ndarray,
-    found: np.ndarray,
+    images: np.ndarray,
+    predicted: np.ndarray,
     annotated: np.ndarray,
     edges: Sequence[tuple[int, int]],
     *,
     zoom: int = 2,
 ) -> np.ndarray:
-    """Pictures side by side: yellow dots are annotated, blue lines and dots are the network's.
+    """Images side by side: yellow dots are annotated, blue lines and dots are the network's.
 
     Args:
-        pictures: (B, H, W, 3) uint8 RGB.
-        found: (B, J, 2) pixels of the crop.
+        images: (B, H, W, 3) uint8 RGB.
+        predicted: (B, J, 2) pixels of the crop.
         annotated: (B, K, 3) pixels of the crop and weight.
         edges: pairs of the J joints.
         zoom: enlargement.
@@ -43,18 +43,18 @@ def overlay_row(
     from PIL import Image, ImageDraw
 
     tiles = []
-    for picture, points, wanted in zip(pictures, found, annotated, strict=True):
-        height, width = picture.shape[:2]
-        tile = Image.fromarray(picture).resize((width * zoom, height * zoom), Image.Resampling.BILINEAR)
+    for image, points, keypoints in zip(images, predicted, annotated, strict=True):
+        height, width = image.shape[:2]
+        tile = Image.fromarray(image).resize((width * zoom, height * zoom), Image.Resampling.BILINEAR)
         pen = ImageDraw.Draw(tile)
-        place = (np.nan_to_num(points, nan=-1e4).clip(-1e4, 1e4) + 0.5) * zoom - 0.5
+        pixels = (np.nan_to_num(points, nan=-1e4).clip(-1e4, 1e4) + 0.5) * zoom - 0.5
         for a, b in edges:
-            pen.line([*map(float, place[a]), *map(float, place[b])], fill=_FOUND, width=1)
-        for x, y in place:
-            pen.ellipse([x - 2, y - 2, x + 2, y + 2], outline=_FOUND)
-        for x, y, weight in wanted:
+            pen.line([*map(float, pixels[a]), *map(float, pixels[b])], fill=_PREDICTED, width=1)
+        for x, y in pixels:
+            pen.ellipse([x - 2, y - 2, x + 2, y + 2], outline=_PREDICTED)
+        for x, y, weight in keypoints:
             if weight > 0:
                 x, y = (x + 0.5) * zoom - 0.5, (y + 0.5) * zoom - 0.5
-                pen.ellipse([x - 2, y - 2, x + 2, y + 2], fill=_TOLD)
+                pen.ellipse([x - 2, y - 2, x + 2, y + 2], fill=_ANNOTATED)
         tiles.append(np.asarray(tile))
     return np.concatenate(tiles, 1)

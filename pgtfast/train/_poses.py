@@ -31,7 +31,7 @@ class PoseSet:
     """(N,) int64: index into `clips`."""
     clips: tuple[str, ...]
     """Names, sorted."""
-    mended: int
+    replaced: int
     """Joints set to the rest rotation because they were capture glitches."""
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class PoseSet:
     def select(self, clips: set[str]) -> PoseSet:
         """The poses of the named clips."""
         keep = torch.tensor([name in clips for name in self.clips])[self.clip]
-        return PoseSet(self.pose[keep], self.clip[keep], self.clips, self.mended)
+        return PoseSet(self.pose[keep], self.clip[keep], self.clips, self.replaced)
 
     def describe(self) -> str:
         return f"{len(self):,} poses of {len(self.clip.unique())} clips"
@@ -54,7 +54,7 @@ def read_poses(file: Path | None, amass: Path | None) -> PoseSet:
         amass: folder searched for AMASS npz files.
 
     Returns:
-        All poses, glitches mended.
+        All poses, glitches replaced.
     """
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     if file is not None:
@@ -66,18 +66,18 @@ def read_poses(file: Path | None, amass: Path | None) -> PoseSet:
     pose = torch.from_numpy(np.concatenate([p for p, _ in parts])).float()
     names = np.concatenate([n for _, n in parts])
     clips, index = np.unique(names, return_inverse=True)
-    pose, mended = mend_glitches(pose)
-    return PoseSet(pose, torch.from_numpy(index.astype(np.int64)), tuple(str(c) for c in clips), mended)
+    pose, replaced = replace_glitches(pose)
+    return PoseSet(pose, torch.from_numpy(index.astype(np.int64)), tuple(str(c) for c in clips), replaced)
 
 
-def mend_glitches(pose: Tensor) -> tuple[Tensor, int]:
-    """Set ankles and wrists turned by more than 75 degrees to the rest rotation: no body does that, badly solved captures do.
+def replace_glitches(pose: Tensor) -> tuple[Tensor, int]:
+    """Set ankles and wrists rotated by more than 75 degrees to the rest rotation: no body does that, badly solved captures do.
 
     Args:
         pose: (N, 21, 3) radians.
 
     Returns:
-        The mended copy, and how many joints were mended.
+        The copy, and how many joints were replaced.
     """
     pose = pose.clone()
     joints = list(_UNTRUSTED.values())

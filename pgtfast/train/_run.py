@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._errors import PgtfastError
-from ._checkpoint import load_checkpoint
+from ..files.atomic import disk_errors, replacing
 
 CONFIG = "config.json"
-CHECKPOINT = "checkpoint.pt"
 LAST = "last.ckpt"
-"""Everything that a network's run needs to go on."""
+"""Everything that a run needs to go on."""
 BEST = "best.ckpt"
 """The same at the best validation so far."""
 RESULT = "result.json"
@@ -61,38 +58,18 @@ def open_run(config: Any, *, claim: bool = True) -> str:
     return "finished" if (out / RESULT).exists() else "unfinished"
 
 
-def write_result(
-    config: Any,
-    network: Any,
-    save: Callable[[], None],
-    *,
-    steps: int,
-    best: dict[str, float | None],
-    skipped: Iterable[Sequence],
-) -> None:
-    """Write what a finished run came to: the network's file, of the best weights where there was a validation, and result.json, which says that the run is finished.
-
-    Args:
-        config: of the run.
-        network: its weights become the best ones.
-        save: writes the network's file.
-        steps: taken.
-        best: score of the best validation, by its name.
-        skipped: pictures that could not be read.
-    """
-    out = Path(config.out)
-    if (out / BEST).exists():
-        network.load_state_dict(load_checkpoint(out / BEST)["network"])
-    save()
-    told = {"config": resolved(config), "steps": steps, **best, "skipped": [list(map(str, one)) for one in skipped]}
-    write_json(out / RESULT, told)
+def read_result(out: Path) -> dict[str, Any]:
+    """What a finished run came to."""
+    try:
+        return json.loads((out / RESULT).read_text())
+    except (OSError, ValueError) as error:
+        raise PgtfastError(f"{out / RESULT}: not readable ({error}). Remove it to finish the run again.") from error
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a kill leaves the former file or none."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(partial, path)
+    """Write JSON; a kill or a power cut leaves the former file or none."""
+    with disk_errors(path), replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=1) + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Scores of the annotator on held-out pictures, to choose the best checkpoint by."""
+"""Scores of the annotator on held-out images, to choose the best checkpoint by."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Landmarks(NamedTuple):
-    """What a network says of B pictures."""
+    """Landmarks that a network predicts for B crops."""
 
     points: Tensor
     """(B, K, 3) metres, in the camera of the crop."""
@@ -37,7 +37,7 @@ class Landmarks(NamedTuple):
 def predict_landmarks(
     network: Annotator, prior: VPoser, image: Tensor, plan: LandmarkPlan, config: AnnotatorConfig, fabric: Fabric
 ) -> Landmarks:
-    """Landmarks of the bodies in pictures; leaves the network in evaluation mode."""
+    """Landmarks of the bodies in crops; leaves the network in evaluation mode."""
     network.eval()
     with fabric.autocast():
         prediction = network(image)
@@ -51,7 +51,7 @@ def predict_landmarks(
 def validate_annotator(
     network: Annotator,
     prior: VPoser,
-    held: Sequence[ImageSet],
+    held_out: Sequence[ImageSet],
     supervision: Supervision,
     plan: LandmarkPlan,
     loading: LoaderConfig,
@@ -62,19 +62,23 @@ def validate_annotator(
     `pa_mpjpe_mm`, the mean over its people. Labels of the sets alone are looked at."""
     distance, count = 0.0, 0
     errors: list[Tensor] = []
-    for image_set in held:
+    for image_set in held_out:
         for batch in OrderedLoader(image_set, supervision, loading):
             batch = batch.to(fabric.device)
-            targets = crop_targets(batch, supervision, config.network.input_size)
-            found = predict_landmarks(network, prior, batch.image, plan, config, fabric)
-            counted = (targets.weights > 0) & targets.inside
-            distance += (found.pixels - targets.keypoints).norm(dim=-1)[counted].sum().item()
+            annotated = crop_targets(batch, supervision, config.network.input_size)
+            predicted = predict_landmarks(network, prior, batch.image, plan, config, fabric)
+            counted = (annotated.weights > 0) & annotated.inside
+            distance += (predicted.pixels - annotated.keypoints).norm(dim=-1)[counted].sum().item()
             count += int(counted.sum())
-            known = targets.joints_3d_weights > 0
+            known = annotated.joints_3d_weights > 0
             known &= (known.sum(1) >= 4)[:, None]  # a similarity of fewer points explains them away
-            here = known.any(1)
-            if here.any():
-                errors.append(pa_mpjpe_mm(found.points[here], targets.joints_3d[here], valid=known[here]).cpu())
+            matchable = known.any(1)
+            if matchable.any():
+                errors.append(
+                    pa_mpjpe_mm(
+                        predicted.points[matchable], annotated.joints_3d[matchable], valid=known[matchable]
+                    ).cpu()
+                )
     scores = {"error_px": distance / max(1, count)}
     if errors:
         scores["pa_mpjpe_mm"] = torch.cat(errors).mean().item()

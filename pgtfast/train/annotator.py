@@ -1,12 +1,11 @@
-"""Train the annotator f: Pose2Pose with a latent pose, on half motion capture and half pictures in the wild."""
+"""Train the annotator f: Pose2Pose with a latent pose, on half motion capture and half images in the wild."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..body import LandmarkPlan, load_body
 from ..loading import Batch, Supervision
-from ..loading.loader import LoaderConfig, MixedLoader, Stream
+from ..loading.loader import MixedLoader, Stream
 from ..loading.targets import Targets, crop_targets
 from ..networks import Annotator, NetworkConfig, place
 from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
@@ -25,8 +24,7 @@ from ..networks.importers import ImportReport, import_weights
 from ..people import ImageSet
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
-from ._checkpoint import capture, restore, save_checkpoint
-from ._config import TrainingConfig
+from ._config import TrainingConfig, loader_config
 from ._datasets import (
     check_bodies,
     check_keypoints,
@@ -36,22 +34,11 @@ from ._datasets import (
     open_all,
     part,
 )
-from ._fabric import (
-    Stop,
-    in_memory_order,
-    make_fabric,
-    on_first,
-    set_up,
-    skipped_by_all,
-    sum_over_processes,
-    train_mode,
-)
-from ._guard import Guard
-from ._log import RunLog
-from ._overlays import overlay_row, to_pictures
-from ._run import BEST, LAST, open_run, resolved, write_result
+from ._fabric import in_memory_order, set_up, sum_over_processes
+from ._overlays import overlay_row, to_images
 from ._schedule import rate_factor
 from ._validate import predict_landmarks, validate_annotator
+from .session import Session, TrainResult
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -77,9 +64,9 @@ class AnnotatorConfig(TrainingConfig):
     recipe_1: bool = True
     """Learn from the bridge too, the sets in the wild that have 3D (3DPW)."""
     bridge_3d: bool = True
-    """Learn from the bridge's 3D; False takes it as further pictures in the wild (the paper's Table 9)."""
+    """Learn from the bridge's 3D; False takes it as further images in the wild (the paper's Table 9)."""
     bridge_share: float = 0.125
-    """Share of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild half."""
+    """Fraction of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild half."""
     recipe_2: bool = True
     """Start from the backbone of a 2D pose network."""
     pose_network: Path | None = None
@@ -104,7 +91,7 @@ class AnnotatorConfig(TrainingConfig):
         if self.batch_size % 2:
             raise PgtfastError(f"batch_size: wanted an even number, half of it in the wild, got {self.batch_size}")
         if not 0 < self.bridge_share < 0.5:
-            raise PgtfastError(f"bridge_share: wanted a share between 0 and 0.5, got {self.bridge_share!r}")
+            raise PgtfastError(f"bridge_share: wanted a fraction between 0 and 0.5, got {self.bridge_share!r}")
         if self.recipe_2 and self.pose_network is None:
             raise PgtfastError(
                 "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
@@ -135,12 +122,8 @@ class AnnotatorConfig(TrainingConfig):
         return replace(self.network, head="vposer" if self.recipe_3 else "rotations")
 
 
-def train_annotator(config: AnnotatorConfig) -> Path:
-    """Train, and write the run's folder.
-
-    Returns:
-        The network's file, which `pgtfast.networks.files.load_annotator` reads.
-    """
+def train_annotator(config: AnnotatorConfig) -> TrainResult:
+    """Train, and write the run's folder; `pgtfast.networks.files.load_annotator` reads the result."""
     roles = ("mocap", "wild", "bridge") if config.recipe_1 else ("mocap", "wild")
     sets = [
         replace(s, use_3d=s.role == "mocap" or (s.role == "bridge" and config.bridge_3d))
@@ -152,19 +135,18 @@ def train_annotator(config: AnnotatorConfig) -> Path:
     supervision = Supervision(tuple(names), position_set=config.network.position_set)
     check_keypoints(sets, supervision)
     check_bodies(sets, body.kind)
-    held: list[ImageSet] = []
+    held_out: list[ImageSet] = []
     if config.held_out_every:
         mocap = [s for s in sets if s.role == "mocap"]
-        others, held = part([s for s in sets if s.role != "mocap"], config.held_out_every)
+        others, held_out = part([s for s in sets if s.role != "mocap"], config.held_out_every)
         sets = [*mocap, *others]
-        if config.best_by == "pa_mpjpe_mm" and not any(s.use_3d and s.people.joints_3d is not None for s in held):
+        if config.best_by == "pa_mpjpe_mm" and not any(s.use_3d and s.people.joints_3d is not None for s in held_out):
             raise PgtfastError("best_by: pa_mpjpe_mm needs a held-out set with 3D; take --best-by error_px")
 
-    fabric = make_fabric(config)
-    out = Path(config.out)
-    if on_first(fabric, lambda: open_run(config, claim=False)) == "finished":
-        fabric.print(f"{out} is a finished run of this config; its result is {out / ANNOTATOR}")
-        return out / ANNOTATOR
+    session = Session(config, ANNOTATOR)
+    fabric = session.fabric
+    if session.finished:
+        return session.result()
     network = Annotator(config.head)
     if config.recipe_2:
         fabric.print(import_backbone(network, config.pose_network))
@@ -175,8 +157,9 @@ def train_annotator(config: AnnotatorConfig) -> Path:
     plan = supervision.plan(body)
 
     streams = mixture(sets, config)
-    ordered = [s for stream in streams for s in stream.sets]
-    loading = loader_config(config, fabric.device)
+    sets = [s for stream in streams for s in stream.sets]
+    crop_size = config.network.input_size
+    loading = loader_config(config, crop_size, config.network.normalize, fabric.device)
     loader = MixedLoader(
         streams, supervision, loading, body_kind=body.kind,
         gender=body.gender if body.gender != "unknown" else "neutral", rank=fabric.global_rank, world=fabric.world_size,
@@ -184,102 +167,53 @@ def train_annotator(config: AnnotatorConfig) -> Path:
     total = config.total_steps(loader.steps_per_epoch)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, total, config))
     shares = " + ".join(f"{s.count} {'/'.join(i.people.dataset for i in s.sets)}" for s in streams)
-    fabric.print(f"learning from {describe(ordered)}; {total:,} steps of {shares}")
+    fabric.print(f"learning from {describe(sets)}; {total:,} steps of {shares}")
     about = AnnotatorFile(
         config=config.head, body=config.body, body_sha256=body.source.sha256, sets=supervision.sets,
         prior=config.prior, prior_sha256=prior.source.sha256, recipes=(config.recipe_1, config.recipe_2, config.recipe_3),
     )  # fmt: skip
-    on_first(fabric, lambda: open_run(config))
-    first, best = 0, None
-    if (out / LAST).exists():
-        first, best = restore(out / LAST, network, optimizer, scheduler, loader)
-        fabric.print(f"resuming {out} at step {first:,} of {total:,}")
 
-    def save(path: Path, done: int) -> None:
-        guard.check_weights(done, network)
-        if fabric.is_global_zero:
-            state = capture(done, network, optimizer, scheduler, loader, resolved(config), best)
-            save_checkpoint(path, {**header(about), **state})
-
-    guard = Guard(ordered, out, fabric.device)
-    log = RunLog(out, first=first, total=total, per_step=config.batch_size, writes=fabric.is_global_zero)
-    crop_size = config.network.input_size
-    with Stop() as stop:
-        for done, batch in enumerate(loader.batches(first, total), first + 1):
+    with session.begin(
+        network, optimizer, scheduler, loader, total=total, header=header(about), sets=sets, best_by=config.best_by
+    ):
+        for batch in session.steps(loader.batches(session.step, total)):
             batch = batch.to(fabric.device)
-            targets = crop_targets(batch, supervision, crop_size)
-            image = in_memory_order(batch.image, config)
-            split = [slice(start, None, config.accumulate) for start in range(config.accumulate)]
-            parts = [(image[s], _some(batch, s), _some(targets, s)) for s in split]  # people of every stream in each
-            known = [loss_targets(few, wanted, plan, supervision, config.head) for _, few, wanted in parts]
+            annotated = crop_targets(batch, supervision, crop_size)
+            target = loss_targets(batch, annotated, plan, supervision, config.head)
             # means are over what the whole step holds: all parts, all processes
-            counts = sum_over_processes({k: torch.stack([n.counts[k] for n in known]).sum() for k in known[0].counts})
+            target = target._replace(counts=sum_over_processes(target.counts))
+            image = in_memory_order(batch.image, config)
 
             optimizer.zero_grad()
-            terms: dict[str, Tensor] = {}
-            for at, ((pictures, few, wanted), here) in enumerate(zip(parts, known, strict=True), 1):
-                with fabric.no_backward_sync(model, enabled=at < len(parts)):
-                    prediction = model(pictures)
-                    bodies = place(prediction, config.head, prior)
-                    found = annotator_loss(
-                        prediction, bodies, few, wanted, plan, supervision, config.head, config.loss, here
-                    )
-                    part_of = {
-                        k: v * (here.counts[k] / counts[k].clamp_min(1)) for k, v in found.items() if k != "total"
-                    }
-                    part_of["total"] = torch.stack(list(part_of.values())).sum()
-                    guard.note(done, part_of, few.set_index, few.person)
-                    fabric.backward(part_of["total"] * fabric.world_size)  # processes average their gradients
-                for name, value in part_of.items():
-                    terms[name] = terms[name] + value.detach() if name in terms else value.detach()
-            if config.clip_gradient:
-                fabric.clip_gradients(model, optimizer, max_norm=config.clip_gradient, error_if_nonfinite=False)
+            losses: dict[str, Tensor] = {}
+            for people in session.parts(model, config.accumulate):
+                prediction = model(image[people])
+                loss = annotator_loss(
+                    prediction, place(prediction, config.head, prior), batch.rows(people), annotated.rows(people), plan,
+                    supervision, config.head, config.loss, target.rows(people),
+                )  # fmt: skip
+                session.guard(loss, batch.rows(people))
+                fabric.backward(loss["total"] * fabric.world_size)  # processes average their gradients
+                losses = {name: losses.get(name, 0) + value.detach() for name, value in loss.items()}
+            session.clip(model)
             optimizer.step()
             scheduler.step()
-            log.advance()
 
-            last = done == total
-            if done % config.log_every == 0 or last:
-                guard.check()
-                summed = {k: v.item() for k, v in sum_over_processes(terms).items()}
-                log.scalars(done, {**summed, "learning_rate": optimizer.param_groups[0]["lr"]})
-            if config.overlay_every and (done % config.overlay_every == 0 or last):
-                log.picture(done, "train", overlay(network, prior, batch, targets, plan, supervision, config, fabric))
-                train_mode(network, config)
-            if held and (done % config.validate_every == 0 or last):
-                guard.check()
-                scores = on_first(
-                    fabric, lambda: validate_annotator(network, prior, held, supervision, plan, loading, config, fabric)
+            if session.due(config.log_every):
+                session.log(losses)
+            if session.due(config.overlay_every):
+                session.draw(overlay, network, prior, batch, annotated, plan, supervision, config, fabric)
+            if held_out and session.due(config.validate_every):
+                session.evaluate(
+                    validate_annotator, network, prior, held_out, supervision, plan, loading, config, fabric
                 )
-                train_mode(network, config)
-                log.scalars(done, scores, "validation")
-                if best is None or scores[config.best_by] < best:
-                    best = scores[config.best_by]
-                    save(out / BEST, done)
-            asked = stop.asked()
-            if done % config.checkpoint_every == 0 or last or asked:
-                guard.check()
-                save(out / LAST, done)
-            if asked and not last:
-                log.close()
-                fabric.print(f"stopped after step {done:,} of {total:,}; the same command goes on from {out / LAST}")
-                raise KeyboardInterrupt
-    log.close()
-    skipped = skipped_by_all(loader.skipped)
-    loader.close()
-
-    write_network = partial(save_annotator, out / ANNOTATOR, network, about)
-    on_first(
-        fabric,
-        lambda: write_result(
-            config, network, write_network, steps=total, best={f"best_{config.best_by}": best}, skipped=skipped
-        ),
-    )
-    return out / ANNOTATOR
+            session.checkpoint()
+        loader.close()
+        return session.finish(lambda file: save_annotator(file, network, about), skipped=loader.skipped)
 
 
 def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
-    """Streams of a batch: motion capture and bridge fill one half, pictures in the wild the other."""
+    """Streams of a batch: motion capture and bridge fill one half, images in the wild the other."""
     half = config.batch_size // 2
     by_role = {role: tuple(s for s in sets if s.role == role) for role in ("mocap", "wild", "bridge")}
     bridge = max(1, round(config.bridge_share * config.batch_size)) if config.recipe_1 else 0
@@ -290,18 +224,6 @@ def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
             f"bridge_share: {bridge} of {config.batch_size} people leave none for the other sets; raise --batch-size"
         )
     return [Stream(by_role[role], counts[role]) for role in by_role if counts[role]]
-
-
-def loader_config(config: AnnotatorConfig, device: torch.device) -> LoaderConfig:
-    """How pictures are read."""
-    return LoaderConfig(
-        crop_size=config.network.input_size,
-        augment=config.augment,
-        normalize=config.network.normalize,
-        threads=config.loader_threads,
-        device=str(device),
-        seed=config.seed,
-    )
 
 
 def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
@@ -319,22 +241,13 @@ def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
 
 
 def overlay(
-    network: Annotator, prior: VPoser, batch: Batch, targets: Targets, plan: LandmarkPlan, supervision: Supervision,
+    network: Annotator, prior: VPoser, batch: Batch, annotated: Targets, plan: LandmarkPlan, supervision: Supervision,
     config: AnnotatorConfig, fabric: Fabric,
 ) -> np.ndarray:  # fmt: skip
-    """The first people of each set of a batch with their annotated and found landmarks, for a look."""
+    """The first people of each set of a batch with their annotated and predicted landmarks, for a look."""
     rows = torch.cat([(batch.set_index == index).nonzero().flatten()[:3] for index in batch.set_index.unique()[:4]])
-    found = predict_landmarks(network, prior, batch.image[rows], plan, config, fabric).pixels
-    annotated = torch.cat((targets.keypoints, targets.weights[..., None]), -1)[rows].cpu().numpy()
+    predicted = predict_landmarks(network, prior, batch.image[rows], plan, config, fabric).pixels
+    keypoints = torch.cat((annotated.keypoints, annotated.weights[..., None]), -1)[rows].cpu().numpy()
     base = skeletons.get(supervision.sets[0])
-    pictures = to_pictures(batch.image[rows], config.network.normalize)
-    return overlay_row(pictures, found[:, : len(base)].cpu().numpy(), annotated, base.edges)
-
-
-def _some(values: Any, these: slice) -> Any:
-    """Some people of a Batch or of Targets."""
-    if isinstance(values, Batch):
-        columns: dict[str, Any] = {f.name: getattr(values, f.name) for f in fields(values)}
-        columns = {name: None if column is None else column[these] for name, column in columns.items()}
-        return Batch(**columns)
-    return type(values)(*(value[these] for value in values))
+    images = to_images(batch.image[rows], config.network.normalize)
+    return overlay_row(images, predicted[:, : len(base)].cpu().numpy(), keypoints, base.edges)

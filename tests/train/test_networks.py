@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def assert_same(first, second):
 def test_a_run_leaves_its_network_and_its_figures(kind, world, tmp_path, capsys):
     config_of, train, _ = KINDS[kind]
     config = config_of(world, tmp_path / "run")
-    path = train(config)
+    path = train(config).file
     rows = readings(config.out)
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(torch.tensor(row["total"]).isfinite() for row in rows)
@@ -186,7 +187,7 @@ def test_weights_that_are_not_finite_are_never_written(kind, world, tmp_path, mo
 def test_validation_keeps_the_best(kind, world, tmp_path):
     config_of, train, _ = KINDS[kind]
     config = config_of(world, tmp_path / "run", held_out_every=2, validate_every=2)
-    path = train(config)
+    path = train(config).file
     scores = [row["error_px" if kind == "pose2d" else "pa_mpjpe_mm"] for row in readings(config.out, "validation")]
     assert len(scores) == 3
     best = torch.load(config.out / "best.ckpt", weights_only=True)
@@ -252,7 +253,7 @@ def test_a_compiled_network_learns_the_same_and_is_saved_under_plain_names(kind,
         config = config_of(
             world, tmp_path / str(compiled), compile=compiled, steps=3, overlay_every=2, checkpoint_every=1
         )
-        outs[compiled] = train(config)
+        outs[compiled] = train(config).file
         assert bool(graphs) == compiled
     for one, other in zip(*(readings(path.parent) for path in outs.values()), strict=True):
         assert other["total"] == pytest.approx(one["total"], rel=1e-4)
@@ -423,7 +424,8 @@ def test_on_a_gpu_the_loss_is_looked_at_when_it_is_read(world, tmp_path):
     guard = Guard(sets, tmp_path, torch.device("cpu"))
     guard._at_once = False  # as on a device that is not waited for
     for step, value in ((1, 1.0), (2, float("nan")), (3, float("inf"))):
-        guard.note(step, {"total": torch.tensor(value)}, torch.tensor([0, 2]), torch.tensor([1, step]))
+        people = SimpleNamespace(set_index=torch.tensor([0, 2]), person=torch.tensor([1, step]))
+        guard.note(step, {"total": torch.tensor(value)}, people)
     with pytest.raises(
         PgtfastError, match=r"step 2: the loss is not finite \(total nan\).*free_studio .*; free_bridge"
     ):

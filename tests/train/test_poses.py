@@ -8,7 +8,7 @@ from pgtfast._errors import PgtfastError
 from pgtfast.priors import limit_violation
 from pgtfast.reference import matrix_to_rotvec
 from pgtfast.train._augment import PoseSampler
-from pgtfast.train._poses import mend_glitches, read_poses
+from pgtfast.train._poses import read_poses, replace_glitches
 from pgtfast.train.prior import PriorConfig, split
 
 
@@ -64,13 +64,13 @@ def test_file_mistakes_are_named(tmp_path):
         read_poses(None, None)
 
 
-def test_glitches_are_mended():
+def test_glitches_are_replaced():
     pose = torch.zeros(3, 21, 3)
     pose[1, 6, 2], pose[2, 20, 0], pose[2, 3, 0] = 3.1, -2.9, 2.0  # an ankle, a wrist, and a knee that may
-    mended, count = mend_glitches(pose)
+    replaced, count = replace_glitches(pose)
     assert count == 2
-    assert mended[1].abs().sum() == 0
-    assert mended[2].abs().sum() == 2
+    assert replaced[1].abs().sum() == 0
+    assert replaced[2].abs().sum() == 2
 
 
 def test_no_clip_is_on_both_sides(poses_file, tmp_path):

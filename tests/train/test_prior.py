@@ -13,6 +13,7 @@ from pgtfast.priors import load_vposer
 from pgtfast.train import PriorConfig, train_prior
 from pgtfast.train import prior as loop
 from pgtfast.train.__main__ import main
+from pgtfast.train._run import resolved
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def with_out(config, out, **changes):
 
 
 def test_a_run_leaves_a_prior_its_config_and_its_figures(config):
-    path = train_prior(config)
+    path = train_prior(config).file
     prior = load_vposer(path)
     assert prior.version == "free-1"
     assert prior.decode(torch.zeros(2, 32)).shape == (2, 21, 3, 3)
@@ -51,14 +52,14 @@ def test_a_run_leaves_a_prior_its_config_and_its_figures(config):
 
 
 def test_the_seed_decides(config, tmp_path):
-    first = train_prior(config).read_bytes()
-    assert train_prior(with_out(config, tmp_path / "again")).read_bytes() == first
-    assert train_prior(with_out(config, tmp_path / "other", seed=1)).read_bytes() != first
+    first = train_prior(config).file.read_bytes()
+    assert train_prior(with_out(config, tmp_path / "again")).file.read_bytes() == first
+    assert train_prior(with_out(config, tmp_path / "other", seed=1)).file.read_bytes() != first
 
 
 @pytest.mark.parametrize("stop_at", [1, 4, 5])
 def test_resumed_as_if_never_stopped(config, tmp_path, monkeypatch, stop_at):
-    whole = train_prior(config).read_bytes()
+    whole = train_prior(config).file.read_bytes()
     broken = with_out(config, tmp_path / "broken")
     calls = iter(range(100))
     genuine = loop.prior_loss
@@ -71,13 +72,13 @@ def test_resumed_as_if_never_stopped(config, tmp_path, monkeypatch, stop_at):
     monkeypatch.setattr(loop, "prior_loss", stopping)
     with pytest.raises(KeyboardInterrupt):
         train_prior(broken)
-    assert (broken.out / "checkpoint.pt").exists() == (stop_at >= 2)
+    assert (broken.out / "last.ckpt").exists() == (stop_at >= 2)
     monkeypatch.setattr(loop, "prior_loss", genuine)
-    assert train_prior(broken).read_bytes() == whole
+    assert train_prior(broken).file.read_bytes() == whole
 
 
 def test_a_finished_run_is_recognised_and_another_config_refused(config, capsys):
-    path = train_prior(config)
+    path = train_prior(config).file
     stamp = path.stat().st_mtime_ns
     train_prior(config)
     assert path.stat().st_mtime_ns == stamp
@@ -96,9 +97,9 @@ def test_a_strange_folder_is_left_alone(config):
 
 def test_a_damaged_checkpoint_is_named(config):
     config.out.mkdir()
-    (config.out / "config.json").write_text(json.dumps(loop.resolved(config)))
-    (config.out / "checkpoint.pt").write_bytes(b"PK nonsense")
-    with pytest.raises(PgtfastError, match=r"checkpoint\.pt: not a readable checkpoint"):
+    (config.out / "config.json").write_text(json.dumps(resolved(config)))
+    (config.out / "last.ckpt").write_bytes(b"PK nonsense")
+    with pytest.raises(PgtfastError, match=r"last\.ckpt: not a readable checkpoint"):
         train_prior(config)
 
 

@@ -1,0 +1,87 @@
+"""What every training shares: files that outlive a power cut, figures that go on where the checkpoint is."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+pytest.importorskip("lightning", reason="the extra `train` is not installed")
+
+from pgtfast.train import PriorConfig, train_prior
+from pgtfast.train import prior as loop
+
+
+@pytest.fixture
+def config(poses_file, tmp_path):
+    return PriorConfig(
+        poses=poses_file,
+        held_out=("c",),
+        out=tmp_path / "run",
+        steps=6,
+        batch_size=16,
+        encoder_width=16,
+        checkpoint_every=2,
+        log_every=1,
+    )
+
+
+def readings(out):
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_files_of_a_run_reach_the_disk_before_they_get_their_names(config, monkeypatch):
+    flushed, events = os.fsync, []
+    named = os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (events.append(os.readlink(f"/proc/self/fd/{fd}")), flushed(fd)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append((str(a), str(b))), named(a, b)))
+    train_prior(config)
+    for name in ("config.json", "last.ckpt", "prior.npz", "result.json"):
+        at = next(i for i, e in enumerate(events) if isinstance(e, tuple) and e[1] == str(config.out / name))
+        assert events[at - 1] == events[at][0], f"{name} was not flushed"
+        assert str(config.out) in events[at + 1 :], f"the folder of {name} was not flushed"
+    assert not [p.name for p in config.out.iterdir() if p.suffix in (".part", ".tmp")]
+
+
+def test_checkpoints_of_the_same_state_are_the_same_files(config, tmp_path):
+    import dataclasses
+
+    first, second = config, dataclasses.replace(config, seed=config.seed)
+    train_prior(first)
+    before = (config.out / "last.ckpt").read_bytes()
+    (config.out / "result.json").unlink()
+    (config.out / "last.ckpt").unlink()
+    train_prior(second)
+    assert (config.out / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize("torn", ['{"step": 5, "gro', '{"step": 4}', "\x00\x00\x00"])
+def test_figures_go_on_where_the_checkpoint_is(config, monkeypatch, torn):
+    genuine, calls = loop.prior_loss, iter(range(100))
+
+    def stopping(*args):
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        return genuine(*args)
+
+    monkeypatch.setattr(loop, "prior_loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train_prior(config)
+    assert [row["step"] for row in readings(config.out)] == [1, 2, 3, 4, 5]
+    with (config.out / "metrics.jsonl").open("a") as file:  # as a power cut leaves it
+        file.write(torn)
+    monkeypatch.setattr(loop, "prior_loss", genuine)
+    train_prior(config)
+    assert [row["step"] for row in readings(config.out)] == [1, 2, 3, 4, 5, 6]
+    assert all("poses_per_second" in row for row in readings(config.out))
+
+
+def test_a_finished_run_tells_what_it_came_to(config):
+    first, again = train_prior(config), train_prior(config)
+    assert not first.finished_before
+    assert again.finished_before
+    assert again.summary == json.loads((config.out / "result.json").read_text())
+    assert again.summary == json.loads(json.dumps(first.summary))
+    assert again.summary["steps"] == 6
+    assert str(first) == str(first.file) == str(again.file)
