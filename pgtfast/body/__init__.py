@@ -5,7 +5,7 @@ from pgtfast.body._find import ENVIRONMENT as BODY_FOLDERS_VARIABLE
 from pgtfast.body._find import FILES as BODY_FILES
 from pgtfast.body._find import find_body
 from pgtfast.body._landmarks import LandmarkPlan
-from pgtfast.body._model import BodyModel, BodyOutput, load_body
+from pgtfast.body._model import BodyModel, BodyOutput, from_smplx, load_body
 
 __all__ = [
     "BODY_FILES",
@@ -17,5 +17,6 @@ __all__ = [
     "Regressor",
     "Source",
     "find_body",
+    "from_smplx",
     "load_body",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -83,6 +84,7 @@ class BodyArrays:
         num_expression: how many are expression coefficients.
         source: file and hash.
         regressors: named landmark sets that the file itself holds.
+        hands_mean: keyword of each hand -> (45,) rotation vectors of the model's mean hand, radians; empty where the file has none.
     """
 
     v_template: np.ndarray
@@ -99,6 +101,7 @@ class BodyArrays:
     num_expression: int
     source: Source
     regressors: dict[str, Regressor] = field(default_factory=dict)
+    hands_mean: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -107,11 +110,14 @@ class BodyArrays:
                 value.setflags(write=False)
 
 
-def check(arrays: BodyArrays) -> None:
-    """Raises BodyFileError where the arrays contradict each other; warns about files of zeros.
+def checked(arrays: BodyArrays) -> BodyArrays:
+    """Check the arrays against each other and divide the skinning weights by their sums; warns about files of zeros.
 
     Wanted: matching shapes, parents before children, finite numbers, skinning weights that are not negative and sum to one
     within 1e-3.
+
+    Raises:
+        BodyFileError: the arrays contradict each other.
     """
     file, joints, vertices = arrays.source.file, len(arrays.parents), len(arrays.v_template)
 
@@ -127,9 +133,9 @@ def check(arrays: BodyArrays) -> None:
         "joint_regressor": (joints, vertices),
         "weights": (vertices, joints),
         "faces": (len(arrays.faces), 3),
-    }
+    } | dict.fromkeys(arrays.hands_mean, (45,))
     for name, shape in shapes.items():
-        value = getattr(arrays, name)
+        value = arrays.hands_mean[name] if name in arrays.hands_mean else getattr(arrays, name)
         if value.shape != shape:
             raise wrong(name, f"shape {shape}", value.shape)
         if not np.isfinite(value).all():
@@ -146,8 +152,12 @@ def check(arrays: BodyArrays) -> None:
         warnings.warn(
             f"{file}: {', '.join(empty)} all zero: a placeholder file, its bodies have no shape", stacklevel=4
         )
-    if "weights" not in empty:
-        _check_weights(arrays.weights, wrong)
+    if len(arrays.joint_names) != joints:
+        raise wrong("joint_names", f"{joints} names", len(arrays.joint_names))
+    if "weights" in empty:
+        return arrays
+    _check_weights(arrays.weights, wrong)
+    return replace(arrays, weights=arrays.weights / arrays.weights.sum(1, keepdims=True))
 
 
 def _check_weights(weights: np.ndarray, wrong) -> None:

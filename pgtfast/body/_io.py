@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pgtfast.body._arrays import BodyArrays, BodyFileError, Regressor, Source, check
-from pgtfast.body._names import joint_names_of
+from pgtfast.body._arrays import BodyArrays, BodyFileError, Regressor, Source, checked
+from pgtfast.body._names import KIND_OF_JOINTS, joint_names_of
 from pgtfast.files.unpickle import SparseMatrix, load_npz, load_pickle
 
 _KEYS = (
     "v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f", "bs_type", "bs_style",
-    "joint_names", "kind", "gender",
+    "joint_names", "kind", "gender", "hands_meanl", "hands_meanr", "hands_mean",
 )  # fmt: skip
 _NEEDED = ("v_template", "shapedirs", "J_regressor", "weights", "kintree_table", "f")
-_KIND_OF_JOINTS = {24: "smpl", 52: "smplh", 55: "smplx", 16: "mano"}
 _MOST_NUMBERS = 2**26
 _LANDMARKS = "landmarks/"
 _ROOT_MARKERS = (-1, 2**32 - 1, 2**64 - 1)
+_HANDS = {"hands_meanl": "left_hand_pose", "hands_meanr": "right_hand_pose", "hands_mean": "hand_pose"}
 _GENDERS = ("neutral", "male", "female")
 
 
@@ -56,27 +55,29 @@ def read_body(
     names = joint_names_of(kind, len(parents))
     if "joint_names" in data:
         names = tuple(str(name) for name in np.ravel(data["joint_names"]))
-    arrays = BodyArrays(
-        v_template=template,
-        shapedirs=np.ascontiguousarray(np.concatenate([shapedirs[..., betas], shapedirs[..., expression]], -1)),
-        posedirs=_floats(path, data, "posedirs") if "posedirs" in data else np.zeros((len(template), 3, 0)),
-        joint_regressor=_floats(path, data, "J_regressor"),
-        weights=_floats(path, data, "weights"),
-        parents=parents,
-        faces=_integers(path, data, "f"),
-        joint_names=names,
-        kind=kind,
-        gender=_gender(path, data, gender, "neutral" if kind == "free" else "unknown"),
-        num_betas=betas.stop - betas.start,
-        num_expression=expression.stop - expression.start,
-        source=Source(str(path), hashlib.sha256(path.read_bytes()).hexdigest()),
-        regressors=_regressors(path, data),
+    return checked(
+        BodyArrays(
+            v_template=template,
+            shapedirs=np.ascontiguousarray(np.concatenate([shapedirs[..., betas], shapedirs[..., expression]], -1)),
+            posedirs=_floats(path, data, "posedirs") if "posedirs" in data else np.zeros((len(template), 3, 0)),
+            joint_regressor=_floats(path, data, "J_regressor"),
+            weights=_floats(path, data, "weights"),
+            parents=parents,
+            faces=_integers(path, data, "f"),
+            joint_names=names,
+            kind=kind,
+            gender=_gender(path, data, gender, "neutral" if kind == "free" else "unknown"),
+            num_betas=betas.stop - betas.start,
+            num_expression=expression.stop - expression.start,
+            source=Source(str(path), hashlib.sha256(path.read_bytes()).hexdigest()),
+            regressors=_regressors(path, data),
+            hands_mean={
+                name: _floats(path, data, key)
+                for key, name in _HANDS.items()
+                if key in data and kind in KIND_OF_JOINTS.values()
+            },
+        )
     )
-    check(arrays)
-    if len(names) != len(parents):
-        raise BodyFileError(f"{path}: joint_names: wanted {len(parents)} names, got {len(names)}")
-    sums = arrays.weights.sum(1, keepdims=True)
-    return replace(arrays, weights=arrays.weights / np.where(sums > 0, sums, 1))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _parents(path: Path, table: Any) -> np.ndarray:
 def _kind(data: dict[str, Any], joints: int) -> str:
     if any(key.startswith(_LANDMARKS) for key in data):
         return "free"
-    return _KIND_OF_JOINTS.get(joints, "other")
+    return KIND_OF_JOINTS.get(joints, "other")
 
 
 def _shape_columns(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from pgtfast.body._arrays import BodyArrays, Regressor, Source
 from pgtfast.body._find import find_body
 from pgtfast.body._io import read_body
 from pgtfast.body._landmarks import LandmarkPlan
+from pgtfast.body._package import read_smplx
 from pgtfast.body._pose import PoseLayout, layout_of
 from pgtfast.body._sets import kinematic
 from pgtfast.reference import SkinTerms
@@ -45,11 +46,20 @@ class BodyModel:
         arrays: float64 arrays of the file.
         device: where inputs and outputs live.
         dtype: of inputs and outputs.
+        flat_hand_mean: whether rotation vectors of the hands are measured from a flat hand; False: from the model's mean hand, as in
+            `smplx`. Matrices are always measured from a flat hand.
     """
 
     arrays: BodyArrays
     device: torch.device = _CPU
     dtype: torch.dtype = torch.float32
+    flat_hand_mean: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.flat_hand_mean and not self.arrays.hands_mean:
+            raise ValueError(
+                f"flat_hand_mean=False: {self.source.file} has no mean hand (hands_meanl, hands_meanr or hands_mean)"
+            )
 
     @property
     def num_joints(self) -> int:
@@ -97,6 +107,11 @@ class BodyModel:
         return self.arrays.regressors
 
     @property
+    def hands_mean(self) -> Mapping[str, np.ndarray]:
+        """Keyword of each hand -> (45,) rotation vectors of the mean hand, radians; empty where the file has none."""
+        return self.arrays.hands_mean
+
+    @property
     def landmark_sets(self) -> tuple[str, ...]:
         """Names that `landmarks` knows on this body."""
         return _landmarks.known_sets(self.arrays)
@@ -120,7 +135,10 @@ class BodyModel:
     def layout(self) -> PoseLayout:
         """How the keywords of a call become one pose tensor."""
         arrays = self.arrays
-        return layout_of(arrays.kind, self.num_joints, arrays.num_betas, arrays.num_expression, self.dtype, self.device)
+        mean = {} if self.flat_hand_mean else arrays.hands_mean
+        return layout_of(
+            arrays.kind, self.num_joints, arrays.num_betas, arrays.num_expression, self.dtype, self.device, mean
+        )
 
     def __call__(
         self,
@@ -140,7 +158,7 @@ class BodyModel:
             betas: (..., num_betas).
             transl: (..., 3) metres.
             expression: (..., num_expression), SMPL-X.
-            hands_and_face: left_hand_pose, right_hand_pose (SMPL-H, SMPL-X; 15 joints each, hands flat at zero), jaw_pose,
+            hands_and_face: left_hand_pose, right_hand_pose (SMPL-H, SMPL-X; 15 joints each, zero is a flat hand, or the mean hand where `flat_hand_mean` is False), jaw_pose,
                 leye_pose, reye_pose (SMPL-X), hand_pose (MANO); forms as of body_pose.
 
         Returns:
@@ -199,24 +217,55 @@ class BodyModel:
 
 
 def load_body(
-    name_or_path: str | Path,
+    name_or_path: str | Path | Any,
     *,
     num_betas: int | None = None,
     num_expression: int | None = None,
     gender: str | None = None,
+    flat_hand_mean: bool = True,
 ) -> BodyModel:
     """Loads a body. No file is ever executed.
 
     Args:
         name_or_path: "free" or "free-full" (shipped with pgtfast); a path to an official SMPL, SMPL-H, SMPL-X or MANO file
             (.pkl as downloaded, .npz); or a name such as "smpl-neutral", looked for in the folders of the environment
-            variable PGTFAST_BODY_MODELS.
+            variable PGTFAST_BODY_MODELS; or a model object of the `smplx` package, as of :func:`from_smplx`.
         num_betas: shape coefficients to keep; None keeps ten.
         num_expression: SMPL-X's expression coefficients to keep; None keeps ten.
         gender: "neutral", "male" or "female"; None takes it from the file name.
+        flat_hand_mean: False measures rotation vectors of the hands from the file's mean hand.
 
     Returns:
         BodyModel on the CPU, float32.
     """
+    if not isinstance(name_or_path, str | Path):
+        if (num_betas, num_expression, gender, flat_hand_mean) != (None, None, None, True):
+            raise ValueError(
+                "a model object has its own num_betas, num_expression, gender and flat_hand_mean; give none"
+            )
+        return from_smplx(name_or_path)
     path = find_body(name_or_path, gender)
-    return BodyModel(read_body(path, num_betas=num_betas, num_expression=num_expression, gender=gender))
+    arrays = read_body(path, num_betas=num_betas, num_expression=num_expression, gender=gender)
+    return BodyModel(arrays, flat_hand_mean=flat_hand_mean)
+
+
+def from_smplx(model: Any) -> BodyModel:
+    """Take the body of a model object of the `smplx` package; it takes the same keywords and gives the same vertices.
+
+    Args:
+        model: an `smplx` SMPL, SMPLH, SMPLX or MANO, or one of their layers. It is read by its attributes; `smplx` itself is not needed.
+
+    Convention:
+        With `flat_hand_mean=False` rotation vectors of the hands are measured from the model's mean hand, as they are by `model`; its layers,
+        and rotation matrices, measure from a flat hand.
+        `body.landmarks("smplx")` gives `model(...).joints` in the same order.
+
+    Returns:
+        BodyModel on the CPU, float32.
+
+    Raises:
+        TypeError: not such a model.
+        ValueError: it takes principal components for the hands, or points of the face contour, which move over the mesh.
+    """
+    arrays, flat_hand_mean = read_smplx(model)
+    return BodyModel(arrays, flat_hand_mean=flat_hand_mean)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pgtfast import skeletons
 
 _BODY = skeletons.get("smpl24").joints
+KIND_OF_JOINTS = {24: "smpl", 52: "smplh", 55: "smplx", 16: "mano"}
+"""Which model has so many joints."""
 _FINGERS = tuple(f"{finger}{bone}" for finger in ("index", "middle", "pinky", "ring", "thumb") for bone in (1, 2, 3))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ class PoseLayout:
         num_expression: expression coefficients.
         dtype: of all inputs.
         device: likewise.
+        pose_mean: (J, 3) radians that rotation vectors are measured from, or None where all are measured from rest. Matrices always are.
     """
 
     parts: tuple[tuple[str, int], ...]
@@ -33,6 +36,7 @@ class PoseLayout:
     num_expression: int
     dtype: torch.dtype
     device: torch.device
+    pose_mean: Tensor | None = None
 
     @property
     def num_joints(self) -> int:
@@ -72,6 +76,8 @@ class PoseLayout:
         ]
         pose = torch.cat(blocks, dim=-tail)
         pose = pose if matrices else pose.unflatten(-1, (self.num_joints, 3))
+        if self.pose_mean is not None and not matrices:
+            pose = pose + self.pose_mean.to(pose)
         shape = None if shape is None else _spread(shape, batch, 1)
         return pose, shape, None if transl is None else _spread(transl, batch, 1)
 
@@ -135,14 +141,34 @@ class PoseLayout:
 
 
 def layout_of(
-    kind: str, joints: int, num_betas: int, num_expression: int, dtype: torch.dtype, device: torch.device
+    kind: str,
+    joints: int,
+    num_betas: int,
+    num_expression: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    hands_mean: Mapping[str, np.ndarray],
 ) -> PoseLayout:
-    """The layout of a body kind; trees without parts of their own are global_orient and body_pose."""
+    """The layout of a body kind; trees without parts of their own are global_orient and body_pose.
+
+    Args:
+        kind: of the body.
+        joints: of its tree.
+        num_betas: its shape coefficients.
+        num_expression: its expression coefficients.
+        dtype: of all inputs.
+        device: likewise.
+        hands_mean: keyword of each hand -> (45,) radians that its rotation vectors are measured from; empty for flat hands.
+    """
     rest = _PARTS.get(kind, (("body_pose", joints - 1),))
     if sum(count for _, count in rest) != joints - 1:
         rest = (("body_pose", joints - 1),)
     parts = (("global_orient", 1), *(part for part in rest if part[1]))
-    return PoseLayout(parts, num_betas, num_expression, dtype, device)
+    pose_mean = None
+    if hands_mean:
+        blocks = [hands_mean.get(name, np.zeros(3 * count)) for name, count in parts]
+        pose_mean = torch.tensor(np.concatenate(blocks).reshape(-1, 3), dtype=dtype, device=device)
+    return PoseLayout(parts, num_betas, num_expression, dtype, device, pose_mean)
 
 
 def _holds(value: Tensor, count: int) -> bool:
