@@ -59,6 +59,10 @@ class SessionConfig:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise PgtfastError(f"seed: wanted 0 to {LARGEST_SEED}, got {self.seed!r}")
 
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing because of others, each with the reason and the cure."""
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(SessionConfig):
@@ -118,6 +122,21 @@ class TrainingConfig(SessionConfig):
     def total_steps(self, steps_per_epoch: int) -> int:
         """Steps of the whole run."""
         return self.steps if self.steps is not None else max(1, round(self.epochs * steps_per_epoch))
+
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing because of others, each with the reason and the cure."""
+        idle = super().idle()
+        if self.steps is not None:
+            idle["epochs"] = (
+                f"the recipe takes {self.steps} steps in their place; give --steps N, or --steps None to count epochs"
+            )
+        if self.schedule == "cosine":
+            cure = "the schedule is a cosine; take --schedule decay"
+            idle |= {"decay_epochs": cure, "decay": cure}
+        if not self.held_out_every:
+            cure = "nothing is held out; give --held-out-every N"
+            idle |= {"validate_every": cure, "best_by": cure}
+        return idle
 
 
 def loader_config(

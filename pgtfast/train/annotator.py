@@ -121,6 +121,13 @@ class AnnotatorConfig(TrainingConfig):
         """The network's config with the head that recipe 3 asks for."""
         return replace(self.network, head="vposer" if self.recipe_3 else "rotations")
 
+    def idle(self) -> dict[str, str]:
+        """Fields that change nothing because of others, each with the reason and the cure."""
+        idle = super().idle()
+        if not self.recipe_2:
+            idle["pose_network"] = "recipe 2 is off; take --recipe-2"
+        return idle
+
 
 def train_annotator(config: AnnotatorConfig) -> TrainResult:
     """Train, and write the run's folder; `pgtfast.networks.files.load_annotator` reads the result."""

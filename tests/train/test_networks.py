@@ -21,8 +21,8 @@ from pgtfast.networks.files import load_annotator, load_pose_network, save_annot
 from pgtfast.train import Datasets, _fabric, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
-from pgtfast.train.__main__ import load_recipe, override
 from pgtfast.train._datasets import Datasets as _Datasets
+from pgtfast.train._recipes import load_recipe, override
 from pgtfast.train._schedule import rate_factor
 from tests.train import small
 

@@ -9,8 +9,10 @@ import pytest
 
 pytest.importorskip("lightning", reason="the extra `train` is not installed")
 
-from pgtfast.train import PriorConfig, train_prior
+from pgtfast._errors import PgtfastError
+from pgtfast.train import PriorConfig, train, train_prior
 from pgtfast.train import prior as loop
+from pgtfast.train.__main__ import main
 
 
 @pytest.fixture
@@ -85,3 +87,18 @@ def test_a_finished_run_tells_what_it_came_to(config):
     assert again.summary == json.loads(json.dumps(first.summary))
     assert again.summary["steps"] == 6
     assert str(first) == str(first.file) == str(again.file)
+
+
+def test_training_is_a_function_of_its_config(config):
+    result = train(config)
+    assert result.file == config.out / "prior.npz"
+    assert result.file.is_file()
+    with pytest.raises(PgtfastError, match="wanted an AnnotatorConfig, a Pose2dConfig or a PriorConfig, got dict"):
+        train({})
+
+
+def test_a_recipe_that_returns_no_config_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "strange_recipes.py").write_text("def one():\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["strange_recipes:one"]) == 2
+    assert "strange_recipes:one: wanted a recipe that returns a training config, got dict" in capsys.readouterr().err
