@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import brief, by_id, entries, integer, load_object, number, numbers, unique_ids
+from ..files.json import brief, by_id, entries, integer, load_object, number, numbers, unique_ids
 from ..people.table import People, empty_people
 
 OCCLUDED_CONFIDENCE = 0.5

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import array, brief, by_id, entries, integer, load_object, unique_ids
+from ..files.json import array, brief, by_id, entries, integer, load_object, unique_ids
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
 from ._world import LARGEST, all_unusable, behind, project

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import brief, number
+from ..files.json import brief, number
 from ..files.unpickle import load_npy, load_npz
 from ..people.table import People, empty_people
 from ._world import LARGEST, gender_of, recover_camera

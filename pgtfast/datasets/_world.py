@@ -14,7 +14,7 @@ import torch
 from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel, LandmarkPlan
-from ..files.json_values import array, brief, numbers
+from ..files.json import array, brief, numbers
 from ..people.table import People
 
 LARGEST = 1e9

@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_stream import stream_lists
-from ..files.json_values import brief, integer
+from ..files.json import brief, integer
+from ..files.json_entries import stream_lists
 from ..people.table import People, empty_people
 from ._coco_layout import fill_points, fill_row, is_person, person_categories
 
@@ -34,7 +34,7 @@ def stream_coco_persons(
     Args:
         path: JSON with `images` and `annotations`; `categories`, where present, says which annotations are people.
         dataset: first part of each person's key; None takes the file's name without suffix.
-        progress: is told how many characters have been read since it was last called; the file is read twice.
+        progress: is told how many bytes have been read since it was last called; the file is read twice.
 
     Yields:
         Up to :data:`CHUNK` people, and their places (n,) int64 among the file's annotations. `person_id` counts within these people alone.
@@ -49,9 +49,7 @@ def stream_coco_persons(
             path, _read_images(path, images, progress), _WHAT, tuple(skeletons.get(_SET).index)
         )
         held: list[tuple[int, Mapping]] = []
-        for _, place, entry in stream_lists(path, ("annotations",), _WHAT, progress=progress):
-            if not isinstance(entry, dict):
-                raise PgtfastError(f"{path}: annotations[{place}]: wanted an object, got {brief(entry)}")
+        for _, place, entry in stream_lists(path, {"annotations": dict}, _WHAT, progress=progress):
             if is_person(entry, categories):
                 held.append((place, entry))
             if len(held) == CHUNK:
@@ -77,14 +75,16 @@ def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int
         rows.clear()
 
     required = ("images", "annotations")
-    for key, place, entry in stream_lists(path, (*required, "categories"), _WHAT, required=required, progress=progress):
+    kinds = dict.fromkeys((*required, "categories"), dict)
+    for key, place, entry in stream_lists(path, kinds, _WHAT, required=required, progress=progress):
         if key == "categories":
             categories.append(entry)
         elif key == "images":
-            number = integer(entry.get("id")) if isinstance(entry, dict) else None
+            number = integer(entry.get("id"))
             if number is None or not -(2**63) <= number < 2**63:
-                got = brief(entry.get("id") if isinstance(entry, dict) else entry)
-                raise PgtfastError(f"{path}: images[{place}]: key 'id': wanted a whole number, got {got}")
+                raise PgtfastError(
+                    f"{path}: images[{place}]: key 'id': wanted a whole number, got {brief(entry.get('id'))}"
+                )
             kept = {name: entry.get(name) for name in ("file_name", "width", "height")}
             rows.append((number, json.dumps(kept)))
             if len(rows) == CHUNK:

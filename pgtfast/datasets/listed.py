@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import brief, integer, numbers
+from ..files.json import brief, integer, numbers
 from ..files.tars import tar_members
 from ..images.listing import IMAGE_SUFFIXES
 from ..people.table import People, empty_people

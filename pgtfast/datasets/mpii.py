@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import array, brief, load_json, number, numbers
+from ..files.json import array, brief, load, number, numbers
 from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
 from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
@@ -42,7 +42,7 @@ def read_mpii(path: str | Path, *, dataset: str = "mpii", first_pixel: float = _
         raise PgtfastError(
             f"{path}: MPII is read from JSON; convert the annotations to COCO's layout or to a JSON list"
         )
-    content = load_json(path, _WHAT)
+    content = load(path, _WHAT)
     if isinstance(content, list):
         return _read_list(path, content, dataset, first_pixel)
     joints = skeletons.get("mpii16").joints

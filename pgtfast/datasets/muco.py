@@ -11,7 +11,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..files.json_values import load_object
+from ..files.json import load_object
 from ..people.table import People
 from ._in_camera import pair, read_in_camera
 from ._world import body_joints, read_params

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..files.json_values import array, brief, number
+from ..files.json import array, brief, number
 from ..people.table import People, empty_people
 from ._in_camera import read_in_camera
 from ._world import LARGEST, all_unusable, behind, join, recover_camera

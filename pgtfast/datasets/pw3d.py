@@ -14,7 +14,7 @@ import torch
 from .. import cameras, skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..files.json_values import brief, by_id, entries, integer, load_object, unique_ids
+from ..files.json import brief, by_id, entries, integer, load_object, unique_ids
 from ..files.unpickle import load_pickle
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame

@@ -13,8 +13,8 @@ import torch
 from .. import ops
 from .._errors import PgtfastError
 from ..body import BodyModel
+from ..files.json_entries import read_entries
 from ._json_columns import Field, json_text, read_columns, row_objects, shown
-from ._json_records import read_entries
 from .bodies import Bodies, empty_bodies
 from .notes import Notes
 from .recamera import BOX_UNIT, boxes_of, from_weak, square_boxes, weak_apart, weak_in_boxes
@@ -53,7 +53,7 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
             f"{path}: EFT's layout holds SMPL parameters, not {body_model!r} ones; they are not exchangeable"
         )
     seen: dict[str, int] = {}
-    for entries in read_entries(path, 2, under="data"):
+    for entries in read_entries(path, 2, ("data",), what="EFT's list of people"):
         columns = read_columns(path, entries.keys, entries.texts, _FIELDS, notes)
         rotations, betas, weak, scale, center, names, ids, kinds, points = columns
         for key, kind in zip(entries.keys, kinds, strict=True):
@@ -71,8 +71,6 @@ def read_eft(path: str | Path, *, dataset: str, body_model: str | None, notes: N
         if (turns @ turns.mT - torch.eye(3)).abs().amax() > 1e-2:
             row = int((turns @ turns.mT - torch.eye(3)).abs().amax((1, 2, 3)).argmax())
             raise PgtfastError(f"{path}: {shown(entries.keys[row])}: parm_pose: wanted rotation matrices")
-        if not all(key[1].isdigit() for key in entries.keys):
-            raise PgtfastError(f"{path}: key 'data': wanted a list of people, got an object")
         told = np.array([number is not None for number in ids], bool)
         numbers = [int(key[1]) if number is None else number for key, number in zip(entries.keys, ids, strict=True)]
         bodies = empty_bodies(dataset, body_model or "smpl", numbers)

@@ -11,8 +11,8 @@ from typing import IO, Any
 import numpy as np
 
 from .._errors import PgtfastError
+from ..files.json_entries import Entries, read_entries
 from ._json_columns import Field, json_text, read_columns, row_objects, shown
-from ._json_records import Entries, read_entries
 from .bodies import PARTS, Bodies, empty_bodies
 from .notes import Notes
 

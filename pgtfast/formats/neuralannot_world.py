@@ -14,8 +14,8 @@ from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..datasets._world import place_bodies, rest_pelvis
+from ..files.json_entries import read_entries
 from ._json_columns import Field, json_text, read_columns, row_objects
-from ._json_records import read_entries
 from .bodies import Bodies
 from .notes import Notes
 from .people_index import PeopleIndex

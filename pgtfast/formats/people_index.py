@@ -11,7 +11,7 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ..datasets._world import WorldCamera, read_camera
-from ..files.json_values import brief, by_id, entries, integer, load_object, numbers, unique_ids
+from ..files.json import brief, by_id, entries, integer, load_object, numbers, unique_ids
 from .bodies import Bodies, empty_bodies
 from .notes import Notes
 from .spin import read_spin_bodies

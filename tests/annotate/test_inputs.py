@@ -274,7 +274,7 @@ def test_a_damaged_plan_is_named(crowd, tmp_path):
 
 def test_memory_does_not_grow_with_the_file(crowd, tmp_path, monkeypatch):
     monkeypatch.setattr("pgtfast.datasets.coco_stream.CHUNK", 256)
-    monkeypatch.setattr("pgtfast.files.json_stream.BLOCK", 1 << 14)
+    monkeypatch.setattr("pgtfast.files.json_entries.BLOCK", 1 << 14)
     entry, most = crowd.content["annotations"][0], []
     for count in (2000, 8000):
         path = tmp_path / "large.json"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.formats import Store, _json_records
+from pgtfast.files import json_entries
+from pgtfast.formats import Store
 from pgtfast.formats.bodies import joined, objects, to_table
 from tests.formats.synthetic import by_id, people, with_keypoints
 
@@ -52,7 +53,7 @@ def test_keypoints_of_some_entries(world, having, monkeypatch):
     for entry in content["data"][having]:
         entry["gt_keypoint_2d"] = [[3, 4, 1]] * 49
     path = put(world.root / "k.json", content)
-    monkeypatch.setattr(_json_records, "BLOCK", 6000)
+    monkeypatch.setattr(json_entries, "BLOCK", 6000)
     out = world.run(path, world.root / "k.npz", "--to", "spin")
     assert "25 of the 49 keypoints of 2 entries" in out
     with np.load(world.root / "k.npz") as held:
@@ -137,7 +138,7 @@ def test_names_of_pictures_in_tars(world):
 def test_an_eft_file_of_objects(world):
     content = eft_of(world, people(2, an_image=1))
     path = put(world.root / "d.json", {"data": {"a": content["data"][0]}})
-    with pytest.raises(PgtfastError, match="key 'data': wanted a list of people"):
+    with pytest.raises(PgtfastError, match="key 'data': wanted a list of objects"):
         world.run(path, world.root / "o", "--to", "parquet")
 
 
@@ -169,7 +170,7 @@ def test_shapes_of_fewer_coefficients(world):
     [
         (lambda text: text.replace('"focal"', '"focal": [1, 1], "focal"', 1), "key 'focal' is there twice"),
         (lambda text: text.replace('"trans": [', '"trans": [1e39, 0, 0], "x": [', 1), "smpl_param.trans: wanted 3 finite"),
-        (lambda text: text.replace(': {"smpl_param"', ': NaN, "9": {"smpl_param"', 1), "NaN or Infinity where an entry belongs"),
+        (lambda text: text.replace(': {"smpl_param"', ': NaN, "9": {"smpl_param"', 1), "wanted an object, got nan"),
     ],
 )  # fmt: skip
 def test_entries_of_neuralannot_that_mean_two_things(world, change, message):

@@ -1,35 +1,120 @@
-"""JSON as people write it: read whole, checked entry by entry, and numbers that may be written as strings."""
+"""JSON as people write it: decoded by type, errors that name file, entry, key and what was wanted; numbers that may be written as strings."""
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._errors import PgtfastError
 
+if TYPE_CHECKING:
+    import msgspec
 
-def load_json(path: str | Path, what: str) -> Any:
-    """The content of a JSON file of any kind; `what` names the expected content in messages, e.g. "COCO person keypoints"."""
+_WANTED = {"object": "an object", "array": "a list", "str": "text", "float": "a number", "int": "a whole number"}
+_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?")
+
+
+@functools.lru_cache(maxsize=64)
+def decoder(kind: Any) -> msgspec.json.Decoder:
+    """The decoder of a type: `msgspec.Struct`, list, dict, ... or Any."""
+    import msgspec
+
+    return msgspec.json.Decoder(kind)
+
+
+def decode(text: bytes, kind: Any, where: str) -> Any:
+    """A JSON text as a value of a type.
+
+    NaN and Infinity, which Python writes though JSON has no such numbers, count as null.
+
+    Args:
+        text: UTF-8, a byte order mark is ignored.
+        kind: type to decode to, as `msgspec` takes it; Any for anything.
+        where: file and entry, for messages.
+
+    Raises:
+        PgtfastError: the text is not JSON, or of another type; the message names `where`, the key and what was wanted.
+    """
+    import msgspec
+
+    try:
+        return decoder(kind).decode(text)
+    except msgspec.ValidationError as error:
+        raise PgtfastError(f"{where}: {_explained(error, text, where)}") from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        strict = as_strict(text, where)
+    try:
+        return decoder(kind).decode(strict)
+    except msgspec.ValidationError as error:
+        raise PgtfastError(f"{where}: {_explained(error, strict, where)}") from error
+
+
+def as_strict(text: bytes, where: str) -> bytes:
+    """A text that Python's json reads as one of strict JSON: without byte order mark, null in place of NaN and Infinity.
+
+    Raises:
+        PgtfastError: it cannot be read, or holds half a character.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.encode(json.loads(text.decode("utf-8-sig"), parse_constant=lambda _: None))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise PgtfastError(
+            f"{where}: not JSON ({error.msg} at {place}); truncated? Copy or download it again"
+        ) from error
+    except (UnicodeError, RecursionError, ValueError) as error:
+        raise PgtfastError(f"{where}: not JSON ({type(error).__name__}: {error}); wanted UTF-8 JSON") from error
+
+
+def _explained(error: Exception, text: bytes, where: str) -> str:
+    """What a decoder says, in the words of the other messages: key, wanted, got."""
+    told = _MESSAGE.fullmatch(str(error))
+    what, place = (told["what"], told["path"] or "$") if told else (str(error), "$")
+    value, keys = decode(text, Any, where), re.findall(r"\.([^.\[]+)|\[(\d+)\]", place)
+    for name, index in keys:
+        try:
+            value = value[name] if name else value[int(index)]
+        except (KeyError, IndexError, TypeError):
+            return f"{place.removeprefix('$').lstrip('.')}: {what}"
+    key = place.removeprefix("$").lstrip(".")
+    missing = re.fullmatch(r"Object missing required field `(.*)`", what)
+    if missing:
+        return f"key '{f'{key}.' if key else ''}{missing[1]}': wanted, got none"
+    kind = re.match(
+        r"Expected `(\w+)`(?: \| `null`|\|null`)?(?: of length (.*?))?(?:, got.*)?$", what.replace(" | null`", "`")
+    )
+    wanted = what if kind is None else _WANTED.get(kind[1], kind[1]) + (f" of length {kind[2]}" if kind[2] else "")
+    return f"{f'{key}: ' if key else ''}wanted {wanted}, got {brief(value)}"
+
+
+def load(path: str | Path, what: str, kind: Any = Any) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: the file.
+        what: the expected content, for messages, e.g. "COCO person keypoints".
+        kind: type to decode to.
+
+    Raises:
+        PgtfastError: the file cannot be read, is not JSON, or of another type.
+    """
     path = Path(path)
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return json.load(file)
+        text = path.read_bytes()
     except FileNotFoundError as error:
         raise PgtfastError(f"{path}: no such file") from error
     except OSError as error:
         raise PgtfastError(f"{path}: cannot be read ({error.strerror})") from error
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise PgtfastError(
-            f"{path}: not JSON ({error.msg} at {where}); truncated? Copy or download it again"
-        ) from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise PgtfastError(f"{path}: not JSON ({type(error).__name__}); wanted {what} as UTF-8 JSON") from error
+    return decode(text, kind, f"{path}" if kind is Any else f"{path} ({what})")
 
 
 def load_object(path: str | Path, what: str, keys: Iterable[str] = (), content: Any = None) -> dict[str, Any]:
@@ -37,7 +122,7 @@ def load_object(path: str | Path, what: str, keys: Iterable[str] = (), content: 
 
     `keys` are named in the message when it holds something else; they are not required here.
     """
-    content = load_json(path, what) if content is None else content
+    content = load(path, what) if content is None else content
     if not isinstance(content, dict):
         named = " and ".join(repr(key) for key in keys)
         raise PgtfastError(
@@ -48,7 +133,7 @@ def load_object(path: str | Path, what: str, keys: Iterable[str] = (), content: 
 
 def load_list(path: str | Path, what: str) -> list[Mapping]:
     """The list of objects that a JSON file holds."""
-    content = load_json(path, what)
+    content = load(path, what)
     if not isinstance(content, list):
         raise PgtfastError(f"{path}: wanted a JSON list of objects ({what}), got {brief(content)}")
     return _objects(path, "", content)
