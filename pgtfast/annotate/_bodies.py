@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from .. import ops, skeletons
 from ..body import LandmarkPlan
 from ..cameras import Camera, flip_body
-from ..formats.rows import Solved
 from ..loading import Supervision
 from ..metrics import mpjpe_mm
 from ..networks import Bodies
@@ -70,7 +69,7 @@ class Found:
     """Bodies on their way from the device; nothing waits for them before `result`.
 
     Args:
-        columns: tensors of :class:`Solved` by name, `pixels` in place of `projected`.
+        columns: tensors by the names that :func:`pgtfast.quality.measure.solved` takes, `pixels` in place of `projected`.
         measured: the landmarks that were projected.
     """
 
@@ -84,15 +83,15 @@ class Found:
             self._copied.record(torch.cuda.current_stream(first.device))
         self._columns = columns
 
-    def result(self) -> Solved:
-        """The bodies as arrays."""
+    def result(self) -> dict[str, np.ndarray | None]:
+        """The bodies as arrays, by the names that :func:`pgtfast.quality.measure.solved` takes."""
         if self._copied is not None:
             self._copied.synchronize()
         columns: dict[str, Any] = {k: None if v is None else v.numpy() for k, v in self._columns.items()}
         pixels = columns.pop("pixels")
         projected = np.full((len(pixels), self.measured.count, 2), np.nan)
         projected[:, self.measured.source] = pixels[:, self.measured.rows]
-        return Solved(projected=projected, **columns)
+        return {**columns, "projected": projected}
 
 
 def _to_host(values: Tensor) -> Tensor:

@@ -6,33 +6,22 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..formats import record_table
-from ..formats.rows import Solved, rows
 from ..formats.store import PartNote, write_part
 from ..loading.bulk import Finished, PersonCrops, Shard
-from ..people import People
-from ..quality.score import Quality
+from ..people import Reason, Skip
+from ..people.arrow import to_arrow
+from ..quality.measure import Origin, solved
 from ._bodies import Found
 
-LOST = "no-crop: the loader gave no crop of this person"
+LOST = Skip(Reason.NO_CROP, "the loader gave no crop of this person")
+Arrays = dict[str, np.ndarray | None]
+"""Of some people, by name; None for what nobody has."""
 AHEAD = 8
 """Batches that may wait for the writer."""
-
-
-class Origin(NamedTuple):
-    """What made the bodies: the columns that are the same for all people."""
-
-    body_model: str
-    gender: str
-    prior: str | None
-    method: str
-    weights_sha256: str
-    quality: Quality
-    """What judges them."""
 
 
 class Written(NamedTuple):
@@ -67,7 +56,7 @@ class PartWriter:
         self.folder, self.origin, self.written = folder, origin, written
         self._queue: queue.Queue[_Bodies | Finished | None] = queue.Queue(AHEAD)
         self._error: BaseException | None = None
-        self._waiting: dict[int, list[tuple[np.ndarray, Solved]]] = {}
+        self._waiting: dict[int, list[tuple[np.ndarray, Arrays]]] = {}
         self._thread = threading.Thread(target=self._work, name="pgtfast-writer", daemon=True)
 
     def __enter__(self) -> PartWriter:
@@ -103,34 +92,32 @@ class PartWriter:
                 if isinstance(item, Finished):
                     self._write(item.shard)
                 else:
-                    solved = item.found.result()
+                    found = item.found.result()
                     for number in np.unique(item.shard):
                         mine = item.shard == number
-                        self._waiting.setdefault(int(number), []).append((item.row[mine], _chosen(solved, mine)))
+                        self._waiting.setdefault(int(number), []).append((item.row[mine], _chosen(found, mine)))
             except BaseException as error:
                 self._error = error  # raised in the thread that puts
 
     def _write(self, shard: Shard) -> None:
         held = self._waiting.pop(shard.number, [])
         people = shard.people
-        annotated = np.concatenate([np.zeros(0, np.int64), *(at for at, _ in held)])
+        annotated = np.concatenate([np.zeros(0, np.int64), *(index for index, _ in held)])
         order = np.argsort(annotated)
-        solved = _chosen(_joined([found for _, found in held]), order) if held else None
-        lost = np.array([reason is None for reason in people.reason], bool)
+        found = _chosen(_joined([found for _, found in held]), order) if held else {}
+        lost = people.usable
         lost[annotated] = False
         people.reason[lost] = LOST
-        note = write_part(self.folder, shard.number, self.table(people, annotated[order], solved))
-        self.written(Written(shard.number, note, len(annotated)))
-
-    def table(self, people: People, annotated: np.ndarray, solved: Solved | None) -> Any:
-        """Rows of the store."""
-        return record_table(rows(people, annotated, solved, keypoints=people.keypoints, **self.origin._asdict()))
+        table = to_arrow(solved(people, annotated[order], found, self.origin))
+        self.written(Written(shard.number, write_part(self.folder, shard.number, table), len(annotated)))
 
 
-def _chosen(solved: Solved, index: np.ndarray) -> Solved:
-    return Solved(*(None if values is None else values[index] for values in solved))  # type: ignore[arg-type]
+def _chosen(found: Arrays, index: np.ndarray) -> Arrays:
+    return {name: None if values is None else values[index] for name, values in found.items()}
 
 
-def _joined(solved: list[Solved]) -> Solved:
-    columns = zip(*solved, strict=True)
-    return Solved(*(None if values[0] is None else np.concatenate(values) for values in columns))  # type: ignore[arg-type]
+def _joined(found: list[Arrays]) -> Arrays:
+    return {
+        name: None if values is None else np.concatenate([part[name] for part in found])  # type: ignore[misc]
+        for name, values in found[0].items()
+    }

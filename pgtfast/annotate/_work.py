@@ -12,10 +12,11 @@ from .._options import chosen_device
 from ..images.bulk_source import FolderPictures, Pictures, TarPictures
 from ..loading.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
 from ..people import People
+from ..quality.measure import Origin
 from ..quality.score import load_quality
 from ._bodies import Measured, find_bodies
 from ._network import LoadedNetwork, open_network
-from ._parts import Origin, PartWriter, Written
+from ._parts import PartWriter, Written
 from ._plan import PLAN_FILE, Plan
 
 METHOD = "pgtfast-annotator"

@@ -25,7 +25,6 @@ from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex
 from ..formats.perspective_npz import read_bedlam, read_camsmplify, read_cliff
 from ..formats.recamera import joint_points
-from ..formats.record import SCHEMA
 from ..formats.sam3d_body import read_sam3d_body
 from ..formats.smplify_x import read_smplify_x
 from ..formats.spin import is_fits, read_fits, read_spin_bodies, with_fits
@@ -141,7 +140,7 @@ def _store(path: Path, model: str | None) -> Iterator[Bodies]:
         try:
             with pq.ParquetFile(part) as file:
                 for batch in file.iter_batches(batch_size=_ROWS):
-                    bodies = from_table(pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA), str(part))
+                    bodies = from_table(pa.Table.from_batches([batch]), str(part))
                     if model not in (None, bodies.body_model):
                         raise PgtfastError(
                             f"{part}: holds {bodies.body_model!r} bodies, not {model!r} ones; leave --body-model out"

@@ -15,7 +15,7 @@ from .. import reference
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
 from ..formats import read_records
-from ..formats.rows import box_side
+from ..people.boxes import box_side
 from ..priors import load_vposer
 from ..quality.calibrate import check_quality, fit_models
 from ..quality.score import SIGNALS, QualityModel

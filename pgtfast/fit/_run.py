@@ -21,12 +21,13 @@ from ..files.atomic import file_sha256
 from ..fitting.adam import adam
 from ..fitting.problem import WITHOUT_PRIOR, Weights
 from ..fitting.smplify import FitResult, fit_keypoints
-from ..formats import Store, record_table
+from ..formats import Store
 from ..formats.bulk import export_neuralannot, finish_run, left_over
-from ..formats.rows import Solved, rows
-from ..people import People
+from ..people import People, Reason, Skip
+from ..people.arrow import to_arrow
 from ..people.cameras import cameras
 from ..priors import VPoser, limit_violation, load_vposer, prior_energy
+from ..quality.measure import Origin, solved
 from ..quality.score import Quality, load_quality
 
 SOLVERS = {"adam": adam}
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     body = _body(options.body)
     prior = load_vposer(options.prior) if options.pose_space == "latent" else None
     weights = WITHOUT_PRIOR if prior is None else Weights()
-    people, keypoints, focal, center = prepare(people, body, options)
+    people = prepare(people, body, options)
 
     quality = load_quality(options.quality)
     with Store(options.out, _config(options, body, prior, weights, quality)) as store:
@@ -63,27 +64,23 @@ def run(options: argparse.Namespace) -> None:
                 print(f"{options.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
             plan = body.landmarks(people.landmark_set).to(device=device)
             body_there, prior_there = body.to(device=device), None if prior is None else prior.to(device)
-            usable = left & np.array([reason is None for reason in people.reason], bool)
+            usable = left & people.usable
+            origin = Origin(
+                body.kind, body.gender, None if prior is None else prior.version, options.method, weights_hash(body, prior), quality
+            )  # fmt: skip
             started, fitted = time.perf_counter(), 0
             with tqdm(total=int(usable.sum()), unit="people", desc="fit", disable=None, smoothing=0.1) as bar:
                 for part in _parts(left, usable, options.batch_size):
                     some, chosen = people.rows(part), np.flatnonzero(usable[part])
-                    solved = None
+                    found: dict[str, np.ndarray | None] = {}
                     if len(chosen):
-                        at = part[chosen]
-                        as_tensor = lambda array: torch.as_tensor(array, dtype=torch.float32, device=device)  # noqa: E731
-                        camera = Camera(as_tensor(focal[at]), as_tensor(center[at]), as_tensor(people.image_size[at]))
+                        target = some.rows(chosen)
                         result = fit_keypoints(
-                            keypoints=as_tensor(keypoints[at]), camera=camera, body=body_there, prior=prior_there, landmarks=plan,
-                            steps=options.steps, starts=options.starts, weights=weights, solver=SOLVERS[options.solver],
+                            keypoints=_tensor(target.keypoints, device), camera=_camera(target, device), body=body_there, prior=prior_there,
+                            landmarks=plan, steps=options.steps, starts=options.starts, weights=weights, solver=SOLVERS[options.solver],
                         )  # fmt: skip
-                        solved = as_solved(result, focal[at], center[at])
-                    columns = rows(
-                        some, chosen, solved, keypoints=keypoints[part], body_model=body.kind, gender=body.gender,
-                        prior=None if prior is None else prior.version, method=options.method, weights_sha256=weights_hash(body, prior),
-                        quality=quality,
-                    )  # fmt: skip
-                    store.write_part(record_table(columns))
+                        found = {**as_found(result), "focal": target.focal, "center": target.center}
+                    store.write_part(to_arrow(solved(some, chosen, found, origin)))
                     fitted += len(chosen)
                     bar.update(len(chosen))
             finish_run(
@@ -93,10 +90,8 @@ def run(options: argparse.Namespace) -> None:
         _extras(store, options, body)
 
 
-def prepare(
-    people: People, body: BodyModel, options: argparse.Namespace
-) -> tuple[People, np.ndarray, np.ndarray, np.ndarray]:
-    """Keypoints that count and cameras; people who cannot be fitted get their reason."""
+def prepare(people: People, body: BodyModel, options: argparse.Namespace) -> People:
+    """The people with their cameras and the keypoints that count; those who cannot be fitted get their reason."""
     names = body.landmarks(people.landmark_set).names
     focal, center = cameras(people, focal=options.focal, intrinsics=options.intrinsics)
     keypoints = people.keypoints.copy()
@@ -104,16 +99,17 @@ def prepare(
     used = keypoints[..., 2] > 0
     trunk = used[:, [names.index(name) for name in TRUNK]].sum(1)
     reason = people.reason.copy()
-    for row in np.flatnonzero([r is None for r in reason]):
+    for row in np.flatnonzero(people.usable):
         if np.isnan(focal[row]).any():
-            reason[row] = f"no-camera: {people.image_path[row]} is not in the file of --intrinsics"
+            reason[row] = Skip(Reason.NO_CAMERA, f"{people.image_path[row]} is not in the file of --intrinsics")
         elif used[row].sum() < options.min_keypoints:
-            reason[row] = (
-                f"few-keypoints: {used[row].sum()} of them, wanted at least {options.min_keypoints} (--min-keypoints)"
+            reason[row] = Skip(
+                Reason.FEW_KEYPOINTS,
+                f"{used[row].sum()} of them, wanted at least {options.min_keypoints} (--min-keypoints)",
             )
         elif trunk[row] < 2:
-            reason[row] = f"no-trunk: {trunk[row]} of the shoulders and hips, wanted at least 2"
-    return dataclasses.replace(people, reason=reason), keypoints, focal, center
+            reason[row] = Skip(Reason.NO_TRUNK, f"{trunk[row]} of the shoulders and hips, wanted at least 2")
+    return dataclasses.replace(people, reason=reason, keypoints=keypoints, focal=focal, center=center)
 
 
 def _parts(left: np.ndarray, usable: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -166,26 +162,22 @@ def weights_hash(body: BodyModel, prior: VPoser | None) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def as_solved(result: FitResult, focal: np.ndarray, center: np.ndarray) -> Solved:
-    """Fits of M people with their cameras (M, 2) each, and their scores, as arrays."""
-    latent = result.latent
+def as_found(result: FitResult) -> dict[str, np.ndarray | None]:
+    """Fits of M people, with what is measured of them, by the names that :func:`pgtfast.quality.measure.solved` takes."""
+    parts = ("global_orient", "body_pose", "betas", "transl", "latent", "projected", "valid")
+    tensors: dict[str, torch.Tensor | None] = {name: getattr(result, name) for name in parts}
+    tensors["limit_violation"] = limit_violation(result.body_pose.unflatten(-1, (-1, 3))).sum(-1)
+    tensors["prior_energy"] = None if result.latent is None else prior_energy(result.latent)
+    return {name: None if values is None else values.detach().cpu().numpy() for name, values in tensors.items()}
 
-    def host(values: torch.Tensor) -> np.ndarray:
-        return values.detach().cpu().numpy()
 
-    return Solved(
-        global_orient=host(result.global_orient),
-        body_pose=host(result.body_pose),
-        betas=host(result.betas),
-        transl=host(result.transl),
-        latent=None if latent is None else host(latent),
-        focal=focal,
-        center=center,
-        projected=host(result.projected),
-        prior_energy=None if latent is None else host(prior_energy(latent)),
-        limit_violation=host(limit_violation(result.body_pose.unflatten(-1, (-1, 3))).sum(-1)),
-        valid=host(result.valid),
-    )
+def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.as_tensor(array, dtype=torch.float32, device=device)
+
+
+def _camera(people: People, device: torch.device) -> Camera:
+    focal, center, size = (_tensor(values, device) for values in (people.focal, people.center, people.image_size))
+    return Camera(focal, center, size)
 
 
 def _extras(store: Store, options: argparse.Namespace, body: BodyModel) -> None:

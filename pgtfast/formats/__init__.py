@@ -1,7 +1,7 @@
 """Pseudo-ground-truth files: the columnar store, and the published formats."""
 
+from ..people.arrow import SCHEMA
 from .neuralannot import NeuralAnnotFile, read_neuralannot, write_neuralannot
-from .record import SCHEMA, record_table
 from .store import Store, read_records
 
 __all__ = [
@@ -10,6 +10,5 @@ __all__ = [
     "Store",
     "read_neuralannot",
     "read_records",
-    "record_table",
     "write_neuralannot",
 ]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .._errors import PgtfastError
-from .record import SCHEMA, record_table
+from ..people import People, Skip
+from ..people.arrow import from_arrow, to_arrow
+from ..people.table import objects as objects
 
 POSE_SIZES = {"smpl": 72, "free": 72, "smplh": 66, "smplx": 66}
 """Numbers of `Bodies.pose` by body model: root and body joints; SMPL's two hand joints are among its 24."""
@@ -130,13 +130,6 @@ class Bodies:
         return np.asarray(told & np.isfinite(self.pose).all(1) & np.isfinite(self.betas).all(1))
 
 
-def objects(values: Sequence[Any]) -> np.ndarray:
-    """(N,) object array of N values of any kind."""
-    out = np.full(len(values), None, dtype=object)
-    out[:] = values
-    return out
-
-
 def empty_bodies(dataset: str, body_model: str | None, ids: Sequence[int] | np.ndarray, betas: int = 10) -> Bodies:
     """Rows of which nothing but the id is known yet, to be filled in place or replaced."""
     count = len(ids)
@@ -223,126 +216,45 @@ def to_table(bodies: Bodies, method: str) -> pa.Table:
             f"the store holds SMPL's 24 joints; these are {bodies.body_model!r} parameters, which are not exchangeable with SMPL's. "
             "Choose --to neuralannot, humandata, bedlam or smplify-x"
         )
-    valid, size = bodies.with_body(), bodies.known()["image_size"]
-    count = len(bodies)
-
-    def known(values: np.ndarray) -> np.ndarray:
-        return np.where(valid[:, None], values, np.nan)
-
-    columns: dict[str, Any] = {
-        "dataset": [bodies.dataset] * count,
-        "image_path": bodies.image_path,
-        "image_width": [int(w) if ok else None for w, ok in zip(bodies.image_size[:, 0], size, strict=True)],
-        "image_height": [int(h) if ok else None for h, ok in zip(bodies.image_size[:, 1], size, strict=True)],
-        "annotation_id": bodies.annotation_id,
-        "person_id": bodies.person_id,
-        "bbox_xywh": bodies.bbox,
-        "body_model": [bodies.body_model or "none"] * count,
-        "gender": [g or "neutral" for g in bodies.gender],
-        "transl": known(bodies.transl),
-        "focal": bodies.focal,
-        "center": bodies.center,
-        "camera_model": ["perspective" if ok else None for ok in bodies.known()["focal"]],
-        "valid": valid,
-        "reason": [
-            None if ok else reason or "no-body: the file holds no body for this person"
-            for ok, reason in zip(valid, bodies.reason, strict=True)
-        ],
-        "method": [method] * count,
-        "weights_sha256": [""] * count,
-        "pgtfast_version": [version("pgtfast")] * count,
-    }
-    if bodies.body_model is not None:
-        columns |= {"global_orient": known(bodies.pose[:, :3]), "body_pose": known(bodies.pose[:, 3:])}
-        columns["betas"] = known(padded(bodies.betas)[:, :10])
-    if bodies.latent is not None:
-        columns |= {"latent": bodies.latent, "prior": [bodies.prior] * count}
-    if bodies.keypoints is not None:
-        seen = bodies.known()["keypoints"]
-        columns["landmarks_2d"] = [p if ok else None for p, ok in zip(bodies.keypoints.tolist(), seen, strict=True)]
-        columns["landmark_set"] = [bodies.landmark_set] * count
-        columns.setdefault("visible_keypoints", (bodies.keypoints[..., 2] > 0).sum(1).astype(np.int32))
-    return record_table(columns | bodies.others)
+    return to_arrow(to_people(bodies), method=method)
 
 
 def from_table(table: pa.Table, where: str) -> Bodies:
     """Rows of the store as bodies.
 
-    Args:
-        table: of the store's schema.
-        where: the file, for messages.
-
     Raises:
         PgtfastError: the rows are of several data sets, body models or priors.
     """
-    single = {}
-    for name in ("dataset", "body_model", "landmark_set", "prior"):
-        values = sorted(str(v) for v in table[name].unique().to_pylist() if v is not None)
-        if len(values) > 1:
-            raise PgtfastError(
-                f"{where}: holds rows of several kinds in column {name!r} ({', '.join(values)}); they cannot go in one file: convert them apart"
-            )
-        single[name] = values[0] if values else None
-    model = None if single["body_model"] == "none" else single["body_model"]
-    if model is not None and POSE_SIZES.get(model) != 72:
-        raise PgtfastError(f"{where}: column body_model: wanted a body of SMPL's 24 joints, got {model!r}")
-    bodies = empty_bodies(single["dataset"] or "", model, table["annotation_id"].to_numpy())
-    pose = np.concatenate([vectors(table[name], size) for name, size in (("global_orient", 3), ("body_pose", 69))], 1)
-    size = [table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")]
-    valid = table["valid"].to_numpy()
-    no_body = "no-body: not valid, and no reason is given"
-    told = [None if ok else reason or no_body for ok, reason in zip(valid, table["reason"].to_pylist(), strict=True)]
-    latent = vectors(table["latent"], 32)
-    others = {}
-    for name in OTHERS:
-        kind = SCHEMA.field(name).type
-        text = pa.types.is_string(kind)
-        column = objects(table[name].to_pylist()) if text else _floats(table[name])
-        if name == "visible_keypoints":
-            column = objects([None if np.isnan(v) else int(v) for v in column])
-        others[name] = column
-    return replace(
-        bodies,
-        image_path=objects(table["image_path"].to_pylist()),
-        image_size=np.stack(size, 1).astype(np.int64).reshape(-1, 2),
-        person_id=table["person_id"].to_numpy().astype(np.int64),
-        bbox=vectors(table["bbox_xywh"], 4),
-        gender=objects(table["gender"].to_pylist()),
-        pose=pose if model is not None else bodies.pose,
-        betas=vectors(table["betas"], 10),
-        transl=vectors(table["transl"], 3),
-        focal=vectors(table["focal"], 2),
-        center=vectors(table["center"], 2),
-        reason=objects(told),
-        latent=latent if np.isfinite(latent).any() else None,
-        prior=single["prior"],
-        keypoints=_landmarks(table["landmarks_2d"]),
-        landmark_set=single["landmark_set"],
-        others=others,
-    )
+    people = from_arrow(table, where)
+    if people.body_model is not None and POSE_SIZES.get(people.body_model) != 72:
+        raise PgtfastError(f"{where}: column body_model: wanted a body of SMPL's 24 joints, got {people.body_model!r}")
+    return to_bodies(people)
 
 
-def vectors(column: pa.ChunkedArray, size: int) -> np.ndarray:
-    """(N, size) float64 of a column of fixed-size lists, null as NaN."""
-    array = column.combine_chunks()
-    out = np.full((len(array), size), np.nan)
-    known = array.is_valid().to_numpy(zero_copy_only=False)
-    out[known] = array.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
-    return out
+def to_people(bodies: Bodies) -> People:
+    """The same people as :class:`People`."""
+    shared = {f.name: getattr(bodies, f.name) for f in fields(Bodies) if f.name in {g.name for g in fields(People)}}
+    points = np.zeros((len(bodies), 0, 3)) if bodies.keypoints is None else bodies.keypoints
+    shared |= {"keypoints": points, "landmark_set": bodies.landmark_set or "", "scores": bodies.others}
+    shared["reason"] = objects([None if text is None else Skip.parse(text) for text in bodies.reason])
+    people = People(**shared)
+    if bodies.body_model is None:
+        return people
+    return people.with_pose(bodies.body_model, bodies.pose, betas=bodies.betas, transl=bodies.transl, **bodies.parts)
 
 
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    return pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False) if len(column) else np.zeros(0)
-
-
-def _landmarks(column: pa.ChunkedArray) -> np.ndarray | None:
-    """(N, K, 3), zero where null; None where all are."""
-    array = column.combine_chunks()
-    known = array.is_valid().to_numpy(zero_copy_only=False)
-    lengths = array.drop_null().value_lengths().unique().to_pylist()
-    if len(lengths) != 1:
-        return None
-    out = np.zeros((len(array), lengths[0], 3))
-    flat = array.drop_null().flatten().flatten()
-    out[known] = flat.to_numpy(zero_copy_only=False).reshape(-1, lengths[0], 3)
-    return out
+def to_bodies(people: People) -> Bodies:
+    """The same people as :class:`Bodies`."""
+    count = len(people)
+    own = {f.name for f in fields(Bodies)}
+    shared: dict[str, Any] = {f.name: getattr(people, f.name) for f in fields(People) if f.name in own}
+    if not people.landmark_set and not people.keypoints.shape[1]:
+        shared |= {"keypoints": None, "landmark_set": None}
+    empty = empty_bodies(people.dataset, people.body_model, people.annotation_id)
+    body = dict(people.body)
+    pose = [body.pop(name, np.full((count, 3), np.nan)) for name in ("global_orient", "body_pose")]
+    shared["pose"] = np.concatenate(pose, 1) if "body_pose" in people.body else empty.pose
+    for name in ("betas", "transl"):
+        shared[name] = body.pop(name, getattr(empty, name))
+    others = {name: column for name, column in people.scores.items() if name in OTHERS}
+    return Bodies(**shared, parts=body, others=others)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
-from .record import KEY, SCHEMA
+from ..people.arrow import KEY, SCHEMA, conformed, present
 
 RUN_FILE = "run.json"
 MANIFEST = "manifest.jsonl"
@@ -132,7 +132,7 @@ class Store:
         """Append rows as the next part.
 
         Args:
-            table: of :data:`SCHEMA`, of people that no part has yet.
+            table: of :func:`pgtfast.people.arrow.to_arrow`, of people that no part has yet.
         """
         number = 1 + max((int(p.stem.rpartition("-")[2]) for p in self.parts.glob("part-*.parquet")), default=-1)
         note = write_part(self.folder, number, table)
@@ -206,11 +206,11 @@ def write_part(folder: Path, number: int, table: pa.Table) -> PartNote:
     Args:
         folder: of the run.
         number: of the part.
-        table: of :data:`SCHEMA`.
+        table: of :func:`pgtfast.people.arrow.to_arrow`.
     """
     path = folder / FOLDER / part_name(number)
     with disk_errors(path), replacing(path) as partial:
-        pq.write_table(table.cast(SCHEMA), partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd")
         size = partial.stat().st_size
     return PartNote(path.name, len(table), size)
 
@@ -233,11 +233,9 @@ def _readable(path: Path) -> Iterator[None]:
 
 def iter_records(run: str | Path, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The parts of a run, one after the other, as :func:`read_records` reads them."""
-    wanted = list(SCHEMA.names if columns is None else columns)
-    schema = pa.schema([SCHEMA.field(name) for name in wanted])
     for path in sorted((Path(run) / FOLDER).glob("part-*.parquet")):
-        with _readable(path):
-            table = pq.ParquetFile(path).read(columns=wanted).select(wanted).cast(schema)
+        with _readable(path), pq.ParquetFile(path) as file:
+            table = conformed(file.read(columns=present(file.schema_arrow, columns)), columns)
         yield table
 
 
@@ -249,7 +247,7 @@ def read_records(run: str | Path, *, columns: Sequence[str] | None = None) -> pa
         columns: names to read; None reads all.
 
     Returns:
-        The rows in the order written.
+        The rows in the order written, whatever version of the store they are of.
 
     Raises:
         PgtfastError: a part is damaged or has other columns.

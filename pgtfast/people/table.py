@@ -62,7 +62,7 @@ class People:
     prior: str | None = None
     """Version of the prior."""
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What is said of the bodies, by the names of the store's columns: (N,) each; NaN or None where unknown."""
+    """What is reported of the bodies, by the names of the store's columns: (N,) each; NaN or None where unknown; those that nobody has are absent."""
     keyed: bool = True
     """Whether the ids are those of the data set's annotation file; else people are numbered in the order of the file."""
 
@@ -148,6 +148,20 @@ class People:
         if self.body_model is not None:
             parts.append(f"{self.body_model} ({', '.join(self.body)})")
         return f"People({', '.join(parts)})"
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """(N,) object array of N values of any kind."""
+    out = np.full(len(values), None, dtype=object)
+    out[:] = values
+    return out
+
+
+def spread(values: np.ndarray, index: np.ndarray, count: int) -> np.ndarray:
+    """(count, ...) float64: the values in these rows, NaN in all others."""
+    out = np.full((count, *values.shape[1:]), np.nan)
+    out[index] = values
+    return out
 
 
 def empty_people(

@@ -14,6 +14,7 @@ from .. import ops
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..metrics import mpjpe_mm, pa_mpjpe_mm
+from ..people.arrow import SCHEMA
 from ._store import Run, key_hashes, keys, vectors
 from ._survey import DRAWN, POSE, Rotations, measured
 from ._tally import EDGES, Histogram, Metric, Picks, Sample, Tally, metrics_of
@@ -134,7 +135,7 @@ def _held_rows(run: Run, columns: list[str], turn: int, passes: int) -> tuple[pa
                     f"{run.folder}: {name} is there twice; a person is known by dataset, image and annotation id"
                 )
             place[name] = len(place)
-    schema = pa.schema([run.schema.field(name) for name in columns])
+    schema = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata)
     return (pa.concat_tables(tables) if tables else schema.empty_table()).combine_chunks(), place
 
 

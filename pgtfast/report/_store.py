@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
-from ..formats.record import KEY
 from ..formats.store import FOLDER, RUN_FILE
+from ..people.arrow import KEY, SCHEMA, conformed, present
+from ..people.arrow import vectors as numbers
 
 _EMBEDDED = ("free", "free-full")
 
@@ -49,9 +50,9 @@ class Run:
         for path in self.parts:
             try:
                 with pq.ParquetFile(path) as file:
-                    for batch in file.iter_batches(batch_size=size, columns=list(columns)):
-                        yield pa.Table.from_batches([batch]).select(list(columns))
-            except (pa.ArrowException, KeyError, OSError) as error:
+                    for batch in file.iter_batches(batch_size=size, columns=present(file.schema_arrow, columns)):
+                        yield conformed(pa.Table.from_batches([batch]), columns)
+            except (pa.ArrowException, ValueError, KeyError, OSError) as error:
                 raise _damaged(path, error) from error
 
 
@@ -74,15 +75,15 @@ def open_run(folder: str | Path) -> Run:
     parts = tuple(sorted((folder / FOLDER).glob("part-*.parquet")))
     if not parts:
         raise PgtfastError(f"{folder / FOLDER}: no part of a run yet; run the command that makes it first")
-    rows = 0
+    rows, names = 0, set[str]()
     for part in parts:
         try:
             with pq.ParquetFile(part) as file:
                 rows += file.metadata.num_rows
-                schema = file.schema_arrow
+                names |= set(file.schema_arrow.names)
         except (pa.ArrowException, OSError) as error:
             raise _damaged(part, error) from error
-    return Run(folder, told, parts, schema, rows)
+    return Run(folder, told, parts, pa.schema([field for field in SCHEMA if field.name in names]), rows)
 
 
 def _damaged(path: Path, error: Exception) -> PgtfastError:
@@ -155,11 +156,7 @@ def scalars(batch: pa.Table, name: str) -> np.ndarray:
 
 def vectors(batch: pa.Table, name: str) -> np.ndarray:
     """(N, size) float32 of a column of fixed size, NaN where null."""
-    column = batch[name].combine_chunks()
-    out = np.full((len(column), column.type.list_size), np.nan, np.float32)
-    present = np.asarray(column.is_valid())
-    out[present] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, out.shape[1])
-    return out
+    return numbers(batch[name], name).astype(np.float32)
 
 
 def keys(batch: pa.Table) -> list[tuple]:

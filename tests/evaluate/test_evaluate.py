@@ -14,8 +14,10 @@ from pgtfast import load_body, load_vposer, reference
 from pgtfast._cli import run as run_command
 from pgtfast.evaluate import body_errors, facing_angle_deg, standing_body
 from pgtfast.evaluate.__main__ import main
-from pgtfast.formats import Store, record_table
-from pgtfast.formats.rows import Solved, rows
+from pgtfast.formats import Store
+from pgtfast.people import Reason, Skip
+from pgtfast.people.arrow import to_arrow
+from pgtfast.quality.measure import Origin, solved
 from pgtfast.quality.score import load_quality
 from tests.evaluate.people import people_of, random_pose
 
@@ -65,19 +67,16 @@ def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, 
     people = people_of(truth, off=off)
     count = len(people)
     chosen = np.arange(count - missing)
-    people.reason[count - missing :] = "no-crop: gone"
+    people.reason[count - missing :] = Skip(Reason.NO_CROP, "gone")
     focal, center = (torch.tensor(np.array([person[name] for person in truth])) for name in ("focal", "center"))
     projected = reference.project(body.landmarks("coco17")(**pose), focal, center).numpy()
-    solved = Solved(
-        **{k: v.numpy()[chosen] for k, v in pose.items()}, latent=None, focal=focal.numpy()[chosen], center=center.numpy()[chosen],
-        projected=projected[chosen], prior_energy=None, limit_violation=np.zeros(len(chosen)), valid=np.ones(len(chosen), bool),
-    )  # fmt: skip
+    found = {
+        **{k: v.numpy()[chosen] for k, v in pose.items()}, "focal": focal.numpy()[chosen], "center": center.numpy()[chosen],
+        "projected": projected[chosen], "limit_violation": np.zeros(len(chosen)), "valid": np.ones(len(chosen), bool),
+    }  # fmt: skip
+    origin = Origin("free", "neutral", None, "test", "0", load_quality())
     with Store(folder, {"command": "test"}) as store:
-        columns = rows(
-            people, chosen, solved, keypoints=people.keypoints, body_model="free", gender="neutral", prior=None, method="test",
-            weights_sha256="0", quality=load_quality(),
-        )  # fmt: skip
-        store.write_part(record_table(columns))
+        store.write_part(to_arrow(solved(people, chosen, found, origin)))
 
 
 def evaluate(*arguments: object) -> int:

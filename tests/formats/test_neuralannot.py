@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,30 +12,22 @@ import torch
 
 from pgtfast import load_body
 from pgtfast._errors import PgtfastError
-from pgtfast.formats import read_neuralannot, record_table, write_neuralannot
+from pgtfast.formats import read_neuralannot, write_neuralannot
+from pgtfast.people import Reason, Skip, empty_people
+from pgtfast.people.arrow import to_arrow
 
 
 def records(count: int = 3, ids=None):
     rng = np.random.default_rng(0)
-    columns = {
-        "dataset": ["tiny"] * count,
-        "image_path": ["a.jpg"] * count,
-        "annotation_id": np.arange(count) * 7 + 3 if ids is None else np.asarray(ids),
-        "person_id": np.arange(count),
-        "body_model": ["free"] * count,
-        "gender": ["neutral"] * count,
-        "valid": np.array([True] * (count - 1) + [False]),
-        "method": ["smplify"] * count,
-        "weights_sha256": ["0" * 64] * count,
-        "pgtfast_version": ["0"] * count,
-        "global_orient": rng.normal(0, 1, (count, 3)),
-        "body_pose": rng.normal(0, 0.3, (count, 69)),
-        "betas": rng.normal(0, 1, (count, 10)),
-        "transl": rng.normal((0, 0, 6), 0.5, (count, 3)),
-        "focal": rng.uniform(700, 900, (count, 2)),
-        "center": rng.uniform(200, 300, (count, 2)),
-    }
-    return record_table(columns)
+    people = replace(
+        empty_people("tiny", np.arange(count) * 7 + 3 if ids is None else ids, gender="neutral"),
+        focal=rng.uniform(700, 900, (count, 2)),
+        center=rng.uniform(200, 300, (count, 2)),
+    )
+    people.reason[-1] = Skip(Reason.NO_BODY, "a test says so")
+    pose = np.concatenate([rng.normal(0, 1, (count, 3)), rng.normal(0, 0.3, (count, 69))], 1)
+    betas, transl = rng.normal(0, 1, (count, 10)), rng.normal((0, 0, 6), 0.5, (count, 3))
+    return to_arrow(people.with_pose("free", pose, betas=betas, transl=transl), method="smplify")
 
 
 def test_projection_survives_the_file(tmp_path):

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,27 +15,21 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.files.atomic import replacing
-from pgtfast.formats import SCHEMA, Store, read_records, record_table
+from pgtfast.formats import SCHEMA, Store, read_records
 from pgtfast.formats.store import iter_records
+from pgtfast.people import LAYOUTS, Reason, Skip, empty_people
+from pgtfast.people.arrow import to_arrow
+from pgtfast.people.table import objects
 
 
-def people(ids, valid=True, **more) -> pa.Table:
+def people(ids, valid=True) -> pa.Table:
     count = len(ids)
-    columns = {
-        "dataset": ["tiny"] * count,
-        "image_path": ["a.jpg"] * count,
-        "annotation_id": np.asarray(ids),
-        "person_id": np.arange(count),
-        "body_model": ["free"] * count,
-        "gender": ["neutral"] * count,
-        "valid": np.full(count, valid),
-        "method": ["smplify"] * count,
-        "weights_sha256": ["0" * 64] * count,
-        "pgtfast_version": ["0"] * count,
-        "transl": np.full((count, 3), 2.0 if valid else np.nan),
-        **more,
-    }
-    return record_table(columns)
+    one = replace(empty_people("tiny", ids, gender="neutral"), image_path=objects(["a.jpg"] * count))
+    if not valid:
+        one = replace(one, reason=objects([Skip(Reason.NO_CROP, "a test says so")] * count))
+    value = 2.0 if valid else np.nan
+    body = {name: np.full((count, width), value) for name, width in LAYOUTS["free"].parameters.items()}
+    return to_arrow(one.with_body("free", **body), method="smplify")
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -47,38 +42,6 @@ def test_what_is_written_is_read(tmp_path):
     assert table["annotation_id"].to_pylist() == [1, 2, 3]
     assert table["transl"].to_pylist() == [[2, 2, 2], [2, 2, 2], None]
     assert read_records(tmp_path / "run", columns=("valid",)).column_names == ["valid"]
-
-
-def test_missing_numbers_become_null():
-    nan = np.nan
-    points = np.array([[[1, 2, 1], [3, 4, 0]], [[nan] * 3] * 2, [[5, 6, 1], [nan, nan, 0]]])
-    table = people([1, 2, 3], landmarks_2d=points, quality=np.array([0.5, nan, 1]), focal=np.array([[nan, 1], [2, 3], [nan, nan]]))  # fmt: skip
-    table.validate(full=True)
-    assert table["landmarks_2d"].is_null().to_pylist() == [False, True, False]
-    assert table["landmarks_2d"][0].as_py() == [[1, 2, 1], [3, 4, 0]]
-    np.testing.assert_array_equal(table["landmarks_2d"][2].as_py(), [[5, 6, 1], [nan, nan, 0]])
-    assert table["quality"].to_pylist() == [0.5, None, 1]
-    assert table["focal"].to_pylist() == [None, [2, 3], None]
-    inf = np.inf
-    assert people([1], focal=np.array([[inf, -inf]]))["focal"].to_pylist() == [[inf, -inf]]
-
-
-def test_numbers_are_not_rounded_on_the_way_to_whole_ones():
-    large = 2**53 - 1
-    assert people(np.array([float(large)]))["annotation_id"].to_pylist() == [large]
-    with pytest.raises(ValueError, match="column annotation_id: wanted int64"):
-        people(np.array([1.5]))
-
-
-def test_columns_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="columns: nonsense not in the record"):
-        record_table({"nonsense": [1]})
-    with pytest.raises(ValueError, match="column dataset: 1 of 1 rows have no value"):
-        record_table({"dataset": [None]})
-    with pytest.raises(ValueError, match="wanted one length"):
-        record_table({"dataset": ["a"], "valid": [True, False]})
-    with pytest.raises(ValueError, match="column betas: wanted"):
-        people([1], betas=np.zeros((1, 3)))
 
 
 def test_a_run_is_taken_up_again_and_another_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.formats.rows import truncation
+from pgtfast.quality.measure import truncation
 from pgtfast.quality.score import EMBEDDED, SIGNALS, Quality, QualityModel, add_quality, load_quality, save_quality
 
 ONE = QualityModel("m", ("prior_energy",), (0.0,), (1.0,), (-1.0, 0.0), 0.0, ((-3.0, 0.0), (3.0, 1.0)), 300)

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from pgtfast import load_body, load_vposer, reference
 from pgtfast.body import BodyModel
-from pgtfast.formats import Store, record_table
-from pgtfast.formats.rows import Solved, rows
-from pgtfast.people import empty_people
+from pgtfast.formats import Store
+from pgtfast.people import Reason, Skip, empty_people
+from pgtfast.people.arrow import to_arrow
+from pgtfast.quality.measure import Origin, solved
 from pgtfast.quality.score import Quality, QualityModel
 
 SIZE = (160, 120)
@@ -88,7 +89,7 @@ def write_run(
     points = np.concatenate((pixels, np.ones((count, 17, 1))), -1) * (1.0 if keypoints else 0.0)
     low, high = pixels.min(1), pixels.max(1)
     reason = np.full(count, None, object)
-    reason[count - SKIPPED :] = "no-crop: a test says so"
+    reason[count - SKIPPED :] = Skip(Reason.NO_CROP, "a test says so")
     people = replace(
         empty_people("made", 100 + np.arange(count)), landmark_set="coco17", image_path=np.array(names, object), image_size=np.tile(SIZE, (count, 1)),
         bbox=np.concatenate((low, high - low), 1),
@@ -105,17 +106,13 @@ def write_run(
             at = order[start : start + part]
             chosen = np.flatnonzero(at < count - SKIPPED)
             here = at[chosen]
-            solved = Solved(
-                **{k: v.numpy()[here] for k, v in pose.items()}, latent=None, focal=FOCAL.expand(len(here), 2).numpy(),
-                center=CENTER.expand(len(here), 2).numpy(), projected=seen.numpy()[here], prior_energy=None,
-                limit_violation=np.zeros(len(here)), valid=np.ones(len(here), bool),
-            )  # fmt: skip
-            columns = rows(
-                people.rows(at), chosen, solved if len(chosen) else None, keypoints=points[at], body_model=body.kind,
-                gender=body.gender, prior=None, method="test", weights_sha256="0",
-                quality=QUALITY,
-            )  # fmt: skip
-            store.write_part(record_table(columns))
+            found = {
+                **{k: v.numpy()[here] for k, v in pose.items()}, "focal": FOCAL.expand(len(here), 2).numpy(),
+                "center": CENTER.expand(len(here), 2).numpy(), "projected": seen.numpy()[here],
+                "limit_violation": np.zeros(len(here)), "valid": np.ones(len(here), bool),
+            }  # fmt: skip
+            origin = Origin(body.kind, body.gender, None, "test", "0", QUALITY)
+            store.write_part(to_arrow(solved(people.rows(at), chosen, found, origin)))
         store.write_run(finished=True, rates={"people_per_second": 12.5})
     return folder
 
