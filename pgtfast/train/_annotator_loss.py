@@ -17,13 +17,13 @@ from ..loading.targets import Targets, points_in_crop, take_row, vectors_in_crop
 from ..networks import Bodies, NetworkConfig, Prediction
 
 BOX_DEPTH = 2.0
-"""Metres of depth, half before and half behind the pelvis, that the heat maps' D bins span."""
+"""Metres of depth, half before and half behind the pelvis, that the heatmaps' D bins span."""
 
 DEPTH_GUARD = 1e-4
 """Metres that Pose2Pose adds to every depth before it divides by it."""
 
 REGULARISER = 1 / 32
-"""Weight of mean(z^2) and of mean(beta^2) beside a 2D loss in heat-map cells: 1 beside one in pixels of a 256-pixel crop, whose cells are 32 pixels."""
+"""Weight of mean(z^2) and of mean(beta^2) beside a 2D loss in heatmap bins: 1 beside one in pixels of a 256-pixel crop, whose bins are 32 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class LossWeights:
     """Factors of the terms; 0 leaves a term out of the sum."""
 
     joint_img: float = 1.0
-    """Joints found in the image, against annotated ones; heat-map cells."""
+    """Joints predicted in the image, against annotated ones; heatmap bins."""
     smpl_joint_img: float = 1.0
     """The same against those of the annotated body parameters."""
     smpl_pose: float = 1.0
@@ -39,7 +39,7 @@ class LossWeights:
     smpl_shape: float = 1.0
     """Betas, likewise."""
     joint_proj: float = 1.0
-    """The body's landmarks in the image, against annotated ones; heat-map cells."""
+    """The body's landmarks in the image, against annotated ones; heatmap bins."""
     joint_cam: float = 1.0
     """The body's landmarks from its pelvis, against annotated ones; metres."""
     smpl_joint_cam: float = 1.0
@@ -60,7 +60,7 @@ class LossTargets(NamedTuple):
     """What the network's output is compared with, in the losses' units. Weights are 0 where nothing is known."""
 
     joint_img: Tensor
-    """(B, P, 3): x, y, z in heat-map cells."""
+    """(B, P, 3): x, y, z in heatmap bins."""
     joint_img_weights: Tensor
     """(B, P, 3)."""
     smpl_joint_img: Tensor
@@ -68,7 +68,7 @@ class LossTargets(NamedTuple):
     smpl_joint_img_weights: Tensor
     """(B, P, 3)."""
     keypoints: Tensor
-    """(B, K, 2) heat-map cells."""
+    """(B, K, 2) heatmap bins."""
     keypoint_weights: Tensor
     """(B, K)."""
     smpl_joint_cam: Tensor
@@ -106,7 +106,8 @@ def annotator_loss(
         supervision: the K rows.
         config: of the network; "faithful" and "improved" differ as docs/losses.md says.
         weights: factors of the terms, None for the defaults.
-        prepared: of `loss_targets`, where it is at hand already.
+        prepared: of `loss_targets`, where they are made already; with the denominators of a whole step, terms of its parts add up to those of the
+            step.
 
     Returns:
         () each: joint_img, smpl_joint_img, smpl_pose, smpl_shape, joint_proj, joint_cam, smpl_joint_cam, betas, total, and latent for a network whose head
@@ -121,13 +122,6 @@ def annotator_loss(
     return terms
 
 
-def loss_counts(
-    batch: Batch, targets: Targets, plan: LandmarkPlan, supervision: Supervision, config: NetworkConfig
-) -> dict[str, Tensor]:
-    """Denominator of each term of `annotator_loss`, (): with those of all parts of a step, terms of the parts add up to the term of the whole."""
-    return loss_targets(batch, targets, plan, supervision, config).counts
-
-
 @torch.no_grad()
 def loss_targets(
     batch: Batch, targets: Targets, plan: LandmarkPlan, supervision: Supervision, config: NetworkConfig
@@ -135,47 +129,55 @@ def loss_targets(
     """Everything in the losses that does not depend on the network."""
     improved = config.mode == "improved"
     first, root = len(skeletons.get(supervision.sets[0])), supervision.base_root
-    cells = config.heatmap_size
+    bins = config.heatmap_size
 
     # annotated
-    keypoints = to_cells(targets.keypoints, config)
+    keypoints = to_bins(targets.keypoints, config)
     row = batch.position_row.clamp(min=0)
     has_row = (batch.position_row >= 0).to(keypoints.dtype)
     xy, depth = _take(keypoints, row), _take(targets.joints_3d, row)[..., 2:]
     weight_2d = has_row * targets.weights.gather(1, row)
     weight_3d = has_row * targets.joints_3d_weights.gather(1, row)
-    joint_img = torch.cat((xy, depth_to_cells(depth, config)), -1)
-    within = _within(joint_img, cells, weight_3d > 0) & (weight_2d > 0)
+    joint_img = torch.cat((xy, depth_to_bins(depth, config)), -1)
+    within = _within(joint_img, bins, weight_3d > 0) & (weight_2d > 0)
     joint_img_weights = torch.stack((weight_2d, weight_2d, weight_3d), -1) * within[..., None]
-    # the body is projected wherever it lies, but Pose2Pose leaves out here, too, what the heat maps cannot hold
-    everywhere = torch.cat((keypoints, depth_to_cells(targets.joints_3d[..., 2:], config)), -1)
-    seen = _within(everywhere, cells, targets.joints_3d_weights > 0)
-    keypoint_weights = targets.weights if improved else targets.weights * seen
+    # the body is projected wherever it lies, but Pose2Pose leaves out here, too, what the heatmaps cannot hold
+    everywhere = torch.cat((keypoints, depth_to_bins(targets.joints_3d[..., 2:], config)), -1)
+    in_maps = _within(everywhere, bins, targets.joints_3d_weights > 0)
+    keypoint_weights = targets.weights if improved else targets.weights * in_maps
 
     # of the annotated body parameters
     smpl_weights = (targets.has_pose & targets.has_betas).to(keypoints.dtype)
     landmarks = ops.landmarks(batch.pose, batch.betas, None, plan.terms)
     joints = vectors_in_crop(landmarks - landmarks[:, root : root + 1], batch, supervision)[:, :first]
     base = _base_position(supervision, keypoints.device)
-    depth = depth_to_cells(joints.index_select(1, base)[..., 2:], config)
+    depth = depth_to_bins(joints.index_select(1, base)[..., 2:], config)
     if batch.transl is None or batch.intrinsics is None:
         projected = keypoints.new_zeros(*depth.shape[:-1], 2)
         placed = torch.zeros_like(smpl_weights)
     else:
         focal, center = batch.intrinsics.split(2, -1)
         in_image = ops.project(landmarks + batch.transl[:, None], focal, center)
-        projected = to_cells(points_in_crop(in_image, batch, supervision), config).index_select(1, base)
+        projected = to_bins(points_in_crop(in_image, batch, supervision), config).index_select(1, base)
         placed = smpl_weights * (focal > 0).all(-1) * (batch.transl[:, 2] > 0)
     smpl_joint_img = torch.cat((projected, depth), -1)
     is_placed = placed[:, None] > 0
     # without a camera only the depth is known
     within = torch.where(
-        is_placed, _within(smpl_joint_img, cells, is_placed), (depth[..., 0] >= 0) & (depth[..., 0] < cells[2])
+        is_placed, _within(smpl_joint_img, bins, is_placed), (depth[..., 0] >= 0) & (depth[..., 0] < bins[2])
     )
-    each = torch.stack((placed, placed, smpl_weights), -1)[:, None] * within[..., None]
+    smpl_joint_img_weights = torch.stack((placed, placed, smpl_weights), -1)[:, None] * within[..., None]
 
     known = LossTargets(
-        joint_img, joint_img_weights, smpl_joint_img, each, keypoints, keypoint_weights, joints, smpl_weights, {}
+        joint_img,
+        joint_img_weights,
+        smpl_joint_img,
+        smpl_joint_img_weights,
+        keypoints,
+        keypoint_weights,
+        joints,
+        smpl_weights,
+        {},
     )
     return known._replace(counts=_counts(known, targets, improved))
 
@@ -208,7 +210,7 @@ def _terms(
     transl = bodies.transl.float()
     if not improved:
         transl = torch.cat((transl[:, :2], transl[:, 2:] + DEPTH_GUARD), 1)
-    focal, center = camera_in_cells(bodies, config)
+    focal, center = camera_in_bins(bodies, config)
     loss = ops.keypoint_loss(
         rotations,
         betas,
@@ -238,6 +240,7 @@ def _terms(
 
 def _counts(known: LossTargets, targets: Targets, improved: bool) -> dict[str, Tensor]:
     people, first = known.smpl_joint_cam.shape[:2]
+    joints = targets.rotations.shape[1]
     positions = known.joint_img.shape[1]
     zero = known.keypoints.new_zeros(())
 
@@ -248,7 +251,7 @@ def _counts(known: LossTargets, targets: Targets, improved: bool) -> dict[str, T
     return {
         "joint_img": of(people * positions * 3, (known.joint_img_weights > 0).sum() + zero),
         "smpl_joint_img": of(people * positions * 3, (known.smpl_joint_img_weights > 0).sum() + zero),
-        "smpl_pose": of(people * 72, 9 * targets.rotations.shape[1] * targets.has_pose.sum() + zero),
+        "smpl_pose": of(people * 3 * joints, 9 * joints * targets.has_pose.sum() + zero),
         "smpl_shape": of(people * targets.betas.shape[1], targets.betas.shape[1] * targets.has_betas.sum() + zero),
         "joint_proj": of(people * first * 2, 2 * (known.keypoint_weights > 0).sum() + zero),
         "joint_cam": of(people * first * 3, 3 * (targets.joints_3d_weights > 0).sum() + zero),
@@ -258,31 +261,31 @@ def _counts(known: LossTargets, targets: Targets, improved: bool) -> dict[str, T
     }
 
 
-def to_cells(pixels: Tensor, config: NetworkConfig) -> Tensor:
-    """Crop pixels (..., 2), the centre of the first at 0, in heat-map cells.
+def to_bins(pixels: Tensor, config: NetworkConfig) -> Tensor:
+    """Crop pixels (..., 2), the centre of the first at 0, in heatmap bins.
 
     Convention:
-        improved: cell i covers [i, i + 1), so that the crop, -0.5 to W - 0.5, becomes 0 to w. faithful: u / W * w.
+        improved: bin i covers [i, i + 1), so that the crop, -0.5 to W - 0.5, becomes 0 to w. faithful: u / W * w.
     """
     shift = 0.5 if config.mode == "improved" else 0.0
     return (pixels + shift) / config.output_stride
 
 
-def depth_to_cells(depth: Tensor, config: NetworkConfig) -> Tensor:
-    """Metres behind the pelvis in depth cells; the pelvis is at D / 2."""
+def depth_to_bins(depth: Tensor, config: NetworkConfig) -> Tensor:
+    """Metres behind the pelvis in depth bins; the pelvis is at D / 2."""
     return (depth / (BOX_DEPTH / 2) + 1) / 2 * config.depth_bins
 
 
-def camera_in_cells(bodies: Bodies, config: NetworkConfig) -> tuple[Tensor, Tensor]:
-    """Focal length and principal point of the virtual camera, each (2,), in heat-map cells."""
-    return bodies.focal.float() / config.output_stride, to_cells(bodies.center.float(), config)
+def camera_in_bins(bodies: Bodies, config: NetworkConfig) -> tuple[Tensor, Tensor]:
+    """Focal length and principal point of the virtual camera, each (2,), in heatmap bins."""
+    return bodies.focal.float() / config.output_stride, to_bins(bodies.center.float(), config)
 
 
-def _within(points: Tensor, cells: tuple[int, int, int], depth_known: Tensor) -> Tensor:
-    """(B, P) bool: whether heat maps of that many cells can hold points (B, P, 3); an unknown depth can be held."""
+def _within(points: Tensor, bins: tuple[int, int, int], depth_known: Tensor) -> Tensor:
+    """(B, P) bool: whether heatmaps of that many bins can hold points (B, P, 3); an unknown depth can be held."""
     x, y, z = points.unbind(-1)
-    flat = (x >= 0) & (x < cells[0]) & (y >= 0) & (y < cells[1])
-    return flat & ((z >= 0) & (z < cells[2]) | ~depth_known)
+    flat = (x >= 0) & (x < bins[0]) & (y >= 0) & (y < bins[1])
+    return flat & ((z >= 0) & (z < bins[2]) | ~depth_known)
 
 
 def _take(points: Tensor, rows: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ class AnnotatorConfig(TrainingConfig):
     """Learn from the bridge too, the sets in the wild that have 3D (3DPW)."""
     bridge_3d: bool = True
     """Learn from the bridge's 3D; False takes it as further images in the wild (the paper's Table 9)."""
-    bridge_share: float = 0.125
+    bridge_fraction: float = 0.125
     """Fraction of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild half."""
     recipe_2: bool = True
     """Start from the backbone of a 2D pose network."""
@@ -90,8 +90,8 @@ class AnnotatorConfig(TrainingConfig):
         super().__post_init__()
         if self.batch_size % 2:
             raise PgtfastError(f"batch_size: wanted an even number, half of it in the wild, got {self.batch_size}")
-        if not 0 < self.bridge_share < 0.5:
-            raise PgtfastError(f"bridge_share: wanted a fraction between 0 and 0.5, got {self.bridge_share!r}")
+        if not 0 < self.bridge_fraction < 0.5:
+            raise PgtfastError(f"bridge_fraction: wanted a fraction between 0 and 0.5, got {self.bridge_fraction!r}")
         if self.recipe_2 and self.pose_network is None:
             raise PgtfastError(
                 "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
@@ -223,12 +223,12 @@ def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
     """Streams of a batch: motion capture and bridge fill one half, images in the wild the other."""
     half = config.batch_size // 2
     by_role = {role: tuple(s for s in sets if s.role == role) for role in ("mocap", "wild", "bridge")}
-    bridge = max(1, round(config.bridge_share * config.batch_size)) if config.recipe_1 else 0
+    bridge = max(1, round(config.bridge_fraction * config.batch_size)) if config.recipe_1 else 0
     mocap, wild = (half - bridge, half) if config.bridge_3d else (half, half - bridge)
     counts = {"mocap": mocap, "wild": wild, "bridge": bridge}
     if min(mocap, wild) < 1:
         raise PgtfastError(
-            f"bridge_share: {bridge} of {config.batch_size} people leave none for the other sets; raise --batch-size"
+            f"bridge_fraction: {bridge} of {config.batch_size} people leave none for the other sets; raise --batch-size"
         )
     return [Stream(by_role[role], counts[role]) for role in by_role if counts[role]]
 

@@ -13,7 +13,7 @@ from pgtfast._errors import PgtfastError
 from pgtfast.loading import Supervision
 from pgtfast.loading.targets import crop_targets
 from pgtfast.networks import Annotator, NetworkConfig, Prediction, place
-from pgtfast.train._annotator_loss import LossWeights, annotator_loss, loss_counts, loss_targets
+from pgtfast.train._annotator_loss import LossWeights, annotator_loss, loss_targets
 from tests.helpers.crops import make_scene
 
 ONE = Supervision(("p2p25",))
@@ -183,7 +183,7 @@ def test_terms_are_pose2poses(body, prior, supervision, mode):
         assert got[name].item() == pytest.approx(wanted[name], rel=1e-5, abs=1e-6), name
         assert wanted[name] > 0, name
     assert got["total"].item() == pytest.approx(sum(wanted.values()), rel=1e-5)
-    made_counts = loss_counts(batch, targets, plan, supervision, network(mode))
+    made_counts = loss_targets(batch, targets, plan, supervision, network(mode)).counts
     assert {name: value.item() for name, value in made_counts.items()} == counts
 
 
@@ -193,15 +193,14 @@ def test_parts_of_a_step_add_up(body, prior, mode):
     prediction, bodies = guess(len(batch), mode, prior)
     plan, config = THREE.plan(body), network(mode)
     whole = annotator_loss(prediction, bodies, batch, targets, plan, THREE, config)
+    known = loss_targets(batch, targets, plan, THREE, config)
     total = 0
     for part in (slice(0, 2), slice(2, 3), slice(3, 6)):
-        some = replace(batch, **{k: v[part] for k, v in vars(batch).items() if v is not None})
-        aims = targets._replace(**{k: v[part] for k, v in targets._asdict().items()})
-        few = Prediction(*(value[part] for value in prediction))
-        inputs = (some, aims, plan, THREE, config)
-        terms = annotator_loss(few, place(few, config, prior), *inputs)
-        local, every = loss_counts(*inputs), loss_counts(batch, targets, plan, THREE, config)
-        total = total + sum(terms[k] * local[k] / every[k].clamp(min=1) for k in TERMS)
+        predicted = Prediction(*(value[part] for value in prediction))
+        inputs = (batch.rows(part), targets.rows(part), plan, THREE, config)
+        terms = annotator_loss(predicted, place(predicted, config, prior), *inputs, prepared=known.rows(part))
+        assert terms["total"].item() == pytest.approx(sum(terms[k].item() for k in TERMS))
+        total = total + terms["total"]
     torch.testing.assert_close(total, whole["total"])
 
 

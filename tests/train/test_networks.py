@@ -296,7 +296,7 @@ def test_an_annotator_is_no_pose_network(tmp_path):
         annotator_loop.import_backbone(Annotator(config), tmp_path / "f.ckpt")
 
 
-def test_shares_of_a_batch(world, tmp_path):
+def test_fractions_of_a_batch(world, tmp_path):
     sets = annotator_loop.open_all(small.annotator(world, tmp_path).datasets)
 
     def counts(**changes):
@@ -307,7 +307,7 @@ def test_shares_of_a_batch(world, tmp_path):
     assert counts() == {"mocap": 72, "wild": 96, "bridge": 24}
     assert counts(bridge_3d=False) == {"mocap": 96, "wild": 72, "bridge": 24}
     assert counts(recipe_1=False) == {"mocap": 96, "wild": 96}
-    assert counts(bridge_share=0.25) == {"mocap": 48, "wild": 96, "bridge": 48}
+    assert counts(bridge_fraction=0.25) == {"mocap": 48, "wild": 96, "bridge": 48}
 
 
 def test_the_schedule(world, tmp_path):
@@ -335,7 +335,7 @@ def test_every_kind_of_dataset_has_a_field():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"batch_size": 7}, "batch_size: wanted an even"), ({"bridge_share": 0.5}, "bridge_share"), ({"recipe_2": True}, "pose_network: recipe 2"),
+    [({"batch_size": 7}, "batch_size: wanted an even"), ({"bridge_fraction": 0.5}, "bridge_fraction"), ({"recipe_2": True}, "pose_network: recipe 2"),
      ({"steps": 0}, "steps"), ({"decay_epochs": (6, 4)}, "decay_epochs"), ({"held_out_every": 1}, "held_out_every"),
      ({"clip_gradient": -1.0}, "clip_gradient"), ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed: wanted 0"),
      ({"seed": 2**32}, "seed: wanted 0"), ({"recipe_2": True, "pose_network": "p", "backbone": "b"}, "backbone: recipe 2 starts from pose_network"),
