@@ -1,4 +1,5 @@
-"""The annotation network f: the paper's three recipes, each with and without, at the paper's size and at a size for CPUs."""
+"""The annotation network f: the paper's three recipes, each with and without, at the paper's size and at a size for
+CPUs."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from pgtfast.train import AnnotatorConfig, Datasets
 
 
 def three_recipes() -> AnnotatorConfig:
-    """Paper size: ResNet-50, 256 x 192, batches of 192, 7 epochs. Needs SMPL (--body) and VPoser (--prior), and a 2D pose network."""
+    """Paper size: ResNet-50, 256 x 192, batches of 192, 7 epochs. Needs SMPL (--body) and VPoser (--prior), and a 2D
+    pose network."""
     return AnnotatorConfig(
         datasets=Datasets(
             h36m=(Path("data/h36m"),),
@@ -61,7 +63,8 @@ def without_recipes() -> AnnotatorConfig:
 
 
 def tiny() -> AnnotatorConfig:
-    """Minutes on two CPU cores: a narrow ResNet-18 on crops of 64 x 96 of the free world (`python -m pgtfast.synth world`), varied little."""
+    """Minutes on two CPU cores: a narrow ResNet-18 on crops of 64 x 96 of the free world (`python -m pgtfast.synth
+    world`), varied little."""
     return AnnotatorConfig(
         datasets=Datasets(h36m=(Path("world/studio"),), coco=(Path("world/wild"),), pw3d=(Path("world/bridge"),)),
         pose_network=Path("runs/pose2d_tiny"),

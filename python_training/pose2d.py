@@ -9,14 +9,16 @@ from pgtfast.train import Datasets, Pose2dConfig
 
 
 def coco() -> Pose2dConfig:
-    """SimpleBaseline's ResNet-50 on COCO: 140 epochs, Adam 1e-3, down by ten after 90 and 120. Give --backbone for ImageNet's weights."""
+    """SimpleBaseline's ResNet-50 on COCO: 140 epochs, Adam 1e-3, down by ten after 90 and 120. Give --backbone for
+    ImageNet's weights."""
     return Pose2dConfig(
         datasets=Datasets(coco=(Path("data/coco"),)), out=Path("runs/pose2d_coco"), precision="bf16-mixed"
     )
 
 
 def tiny() -> Pose2dConfig:
-    """Minutes on two CPU cores: a narrow ResNet-18 on crops of 64 x 96 of the free world (`python -m pgtfast.synth world`), varied little."""
+    """Minutes on two CPU cores: a narrow ResNet-18 on crops of 64 x 96 of the free world (`python -m pgtfast.synth
+    world`), varied little."""
     return Pose2dConfig(
         datasets=Datasets(coco=(Path("world/wild"),)),
         out=Path("runs/pose2d_tiny"),

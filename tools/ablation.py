@@ -1,9 +1,11 @@
-"""The three recipes taken away one at a time, and all at once, on one free world: trains, annotates, measures, and writes the table.
+"""The three recipes taken away one at a time, and all at once, on one free world: trains, annotates, measures, and
+writes the table.
 
-python tools/ablation.py --world WORLD --out RUNS [--seeds 0 1] [--jobs 2] [--pose2d "--steps 1000"] [--annotator "--steps 1000"]
+python tools/ablation.py --world WORLD --out RUNS [--seeds 0 1] [--jobs 2] [--pose2d "--steps 1000"]
 
-For each seed one 2D pose network, and five annotators; each annotates the wild set that it learned from (2D only) and the test set. What is
-finished is not done again: the same command goes on where it stopped. Everything is run as a user would run it; the lines are in RUNS/steps.json.
+For each seed one 2D pose network, and five annotators; each annotates the wild set that it learned from (2D only) and
+the test set. What is finished is not done again: the same command goes on where it stopped. Everything is run as a user
+would run it; the lines are in RUNS/steps.json.
 """
 
 from __future__ import annotations
@@ -38,9 +40,15 @@ CONFIGURATIONS = {
 SPLITS = ("wild", "test")
 ANNOTATIONS, IMAGES = "annotations/person_keypoints_train2017.json", "train2017"
 SCORES = (
-    ("PA-MPJPE", "pa_mpjpe_mm"), ("x", "pa_mpjpe_x_mm"), ("y", "pa_mpjpe_y_mm"), ("z", "pa_mpjpe_z_mm"), ("MPJPE", "mpjpe_mm"), ("PVE", "pve_mm"),
-    ("px", "reprojection_px"), ("% box", "reprojection_percent_of_box"),
-)  # fmt: skip
+    ("PA-MPJPE", "pa_mpjpe_mm"),
+    ("x", "pa_mpjpe_x_mm"),
+    ("y", "pa_mpjpe_y_mm"),
+    ("z", "pa_mpjpe_z_mm"),
+    ("MPJPE", "mpjpe_mm"),
+    ("PVE", "pve_mm"),
+    ("px", "reprojection_px"),
+    ("% box", "reprojection_percent_of_box"),
+)
 STANDING = "one standing body for all"
 
 
@@ -104,7 +112,8 @@ def plan(options: argparse.Namespace) -> list[Step]:
         for recipes in CONFIGURATIONS.values():
             f = f"f_{code(recipes)}_{seed}"
             line = [
-                "pgtfast.train", "python_training.annotator:tiny", "--datasets.h36m", world / "studio", "--datasets.coco", world / "wild",
+                "pgtfast.train", "python_training.annotator:tiny", "--datasets.h36m", world / "studio",
+                "--datasets.coco", world / "wild",
                 "--datasets.pw3d", world / "bridge", *switches(recipes, out / pose), "--seed", seed, *threads,
                 "--loader-threads", options.threads, "--out", out / f, *shlex.split(options.annotator),
             ]  # fmt: skip
@@ -112,7 +121,8 @@ def plan(options: argparse.Namespace) -> list[Step]:
             for split in SPLITS:
                 name = f"{f}_{split}"
                 line = [
-                    "pgtfast.annotate", "--checkpoint", out / f, "--coco", world / split / ANNOTATIONS, "--images", world / split / IMAGES,
+                    "pgtfast.annotate", "--checkpoint", out / f, "--coco", world / split / ANNOTATIONS, "--images",
+                    world / split / IMAGES,
                     "--out", out / name, *threads, "--loader-threads", options.threads,
                 ]  # fmt: skip
                 steps.append(step(name, line, [f], out / name / "run.json"))
@@ -207,11 +217,11 @@ def gather(options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {
         "command": shlex.join(["python", *map(shown, sys.argv)]),
         "date": date.today().isoformat(),
-        "machine": f"{processor_name()}, {os.cpu_count()} cores; commands at a time: {options.jobs}, threads of each: {options.threads}; torch {torch.__version__}",
+        "machine": f"{processor_name()}, {os.cpu_count()} cores; commands at a time: {options.jobs}, "
+        f"threads of each: {options.threads}; torch {torch.__version__}",
         "world": {k: world["config"].get(k) for k in ("wild", "studio", "bridge", "test", "seed", "poses")},
         "minutes": {
-            kind: round(statistics.mean(s["seconds"] for name, s in steps.items() if name.startswith(kind) and "train" in s["line"][1]) / 60, 1)
-            for kind in ("pose2d", "f_")
+            kind: round(statistics.mean(training_seconds(steps, kind)) / 60, 1) for kind in ("pose2d", "f_")
         },
         "splits": {},
     }  # fmt: skip
@@ -230,6 +240,11 @@ def gather(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def training_seconds(steps: dict[str, Any], kind: str) -> list[float]:
+    """Of the trainings whose names start with `kind`."""
+    return [s["seconds"] for name, s in steps.items() if name.startswith(kind) and "train" in s["line"][1]]
+
+
 def errors(run: dict[str, Any]) -> dict[str, Any]:
     """A run's numbers without those of each person."""
     return {**run["errors"], "counted": run["counted"], "missing": run["missing"]}
@@ -242,14 +257,19 @@ def page(result: dict[str, Any]) -> str:
     lines = [
         "# The three recipes, one taken away at a time",
         "",
-        f"The `tiny` recipe on a free world of {world['wild']} wild, {world['studio']} studio, {world['bridge']} bridge and {world['test']} test images "
-        f"(seed {world['seed']}). f learns from wild's 2D keypoints alone; its bodies are held against the hidden truth. Seeds {', '.join(seeds)}.",
+        f"The `tiny` recipe on a free world of {world['wild']} wild, {world['studio']} studio, {world['bridge']} "
+        f"bridge and {world['test']} test images "
+        f"(seed {world['seed']}). f learns from wild's 2D keypoints alone; its bodies are compared with the hidden "
+        f"truth. Seeds {', '.join(seeds)}.",
         "",
-        f"- {result['date']}, {result['machine']}; {result['minutes']['pose2d']} minutes a 2D pose network, {result['minutes']['f_']} an annotator",
+        f"- {result['date']}, {result['machine']}; {result['minutes']['pose2d']} minutes a 2D pose network, "
+        f"{result['minutes']['f_']} an annotator",
         f"- `{result['command']}`",
         "",
-        "Millimetres, 14 joints, means over people; PA-MPJPE after the best similarity, with x right, y down, z depth; MPJPE and PVE (whole mesh) pelvis on "
-        "pelvis; px and % of the box: from the labelled keypoints. \"spread\" is the largest minus the smallest PA-MPJPE of the seeds.",
+        "Millimetres, 14 joints, means over people; PA-MPJPE after the best similarity, with x right, y down, z depth; "
+        "MPJPE and PVE (whole mesh) pelvis on "
+        "pelvis; px and % of the box: from the labelled keypoints. \"spread\" is the largest minus the smallest "
+        "PA-MPJPE of the seeds.",
     ]  # fmt: skip
     for split, held in result["splits"].items():
         people = held["people"]

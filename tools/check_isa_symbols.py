@@ -1,8 +1,9 @@
 """Check that code compiled for AVX2 or AVX-512 cannot be linked in place of portable code.
 
-Each CPU kernel is compiled once per instruction set. The linker keeps one copy of every weak symbol (templates, inline functions), from whichever
-object file comes first: a weak symbol that an AVX-512 object shares with a portable one would crash an older processor. So each weak symbol of
-such an object has to carry the namespace of its instruction set in its name.
+Each CPU kernel is compiled once per instruction set. The linker keeps one copy of every weak symbol (templates, inline
+functions), from whichever object file comes first: a weak symbol that an AVX-512 object shares with a portable one
+would crash an older processor. So each weak symbol of such an object has to carry the namespace of its instruction set
+in its name.
 
     python tools/check_isa_symbols.py BUILD_DIR
     python tools/check_isa_symbols.py build/CMakeFiles/pgtfast_cpu_avx2.dir/csrc/kernels/landmarks.cpp.o ...

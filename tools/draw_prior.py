@@ -1,6 +1,6 @@
 """Draw what a pose prior makes up and how it gives back poses it never saw.
 
-    python tools/draw_prior.py --prior free --poses POSES.npz --clips 01_03.amc 01_09.amc ... --out docs/images/free_prior.png
+    python tools/draw_prior.py --prior free --poses POSES.npz --clips 01_03.amc ... --out docs/images/free_prior.png
 
 Needs the extra `report` (pyvista, pillow).
 """

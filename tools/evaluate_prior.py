@@ -31,7 +31,8 @@ def main() -> None:
         latent = prior.encode(poses.pose).mean
         error = geodesic_degrees(prior.decode(latent), rotvec_to_matrix(poses.pose))
     print(
-        f"{poses.describe()}: {error.mean():.2f} degrees a joint, mean square of the latent {prior_energy(latent).mean():.2f}"
+        f"{poses.describe()}: {error.mean():.2f} degrees a joint, mean square of the latent "
+        f"{prior_energy(latent).mean():.2f}"
     )
     for name, value in zip(BODY_JOINTS[:21], error.mean(0).tolist(), strict=True):
         print(f"  {name:15s}{value:6.1f}")

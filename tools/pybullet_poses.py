@@ -2,8 +2,9 @@
 
     python tools/pybullet_poses.py --motions .../pybullet_data/data/motions --out poses.npz
 
-The motions are DeepMimic's humanoid: x forward, y up, z to the right, arms down at rest, knees and elbows with one angle. One trunk joint
-and one neck joint become SMPL's three and two in equal parts. Nothing of them is shipped or trained on.
+The motions are DeepMimic's humanoid: x forward, y up, z to the right, arms down at rest, knees and elbows with one
+angle. One trunk joint and one neck joint become SMPL's three and two in equal parts. Nothing of them is shipped or
+trained on.
 """
 
 from __future__ import annotations

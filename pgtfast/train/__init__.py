@@ -1,4 +1,5 @@
-"""Training by visible loops: ``python -m pgtfast.train MODULE:RECIPE [--override value ...]``, or :func:`train` of a config."""
+"""Training by visible loops: ``python -m pgtfast.train MODULE:RECIPE [--override value ...]``, or :func:`train` of a
+config."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ __all__ = [
 
 
 def train(config: AnnotatorConfig | Pose2dConfig | PriorConfig) -> TrainResult:
-    """Train what the config describes, and write the run's folder; an unfinished run is resumed, a finished one recognised.
+    """Train what the config describes, and write the run's folder; an unfinished run is resumed, a finished one
+    recognised.
 
     Raises:
         PgtfastError: the config is of another kind, its data cannot be used, or its folder is another run's.

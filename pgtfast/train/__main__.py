@@ -13,7 +13,8 @@ USAGE = """usage: python -m pgtfast.train MODULE:RECIPE [--override value ...] [
 Runs a recipe: a function without arguments that returns a training config, e.g. python_training.annotator:tiny.
 Every field of the config can be set on the command line; `python -m pgtfast.train MODULE:RECIPE --help` lists them
 with their units. The resolved config is saved beside the result. Running the same command again resumes an
-unfinished run; --debug shows the traceback of an error. Several GPUs: torchrun --nproc_per_node N -m pgtfast.train ..."""
+unfinished run; --debug shows the traceback of an error. Several GPUs:
+torchrun --nproc_per_node N -m pgtfast.train ..."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,7 +23,8 @@ DEPTH_GUARD = 1e-4
 """Metres that Pose2Pose adds to every depth before it divides by it."""
 
 REGULARISER = 1 / 32
-"""Weight of mean(z^2) and of mean(beta^2) beside a 2D loss in heatmap bins: 1 beside one in pixels of a 256-pixel crop, whose bins are 32 pixels."""
+"""Weight of mean(z^2) and of mean(beta^2) beside a 2D loss in heatmap bins: 1 beside one in pixels of a 256-pixel crop,
+whose bins are 32 pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,8 @@ class LossTargets(NamedTuple):
     """Denominator of each term, (), float32; of a batch that holds nothing of a kind it may be 0."""
 
     def rows(self, index: Tensor | slice) -> LossTargets:
-        """The people of `index`; denominators stay those of the whole, so that the terms of parts add up to the term of the whole."""
+        """The people of `index`; denominators stay those of the whole, so that the terms of parts add up to the term of
+        the whole."""
         chosen = {name: value[index] for name, value in self._asdict().items() if name != "counts"}
         return LossTargets(**chosen, counts=self.counts)
 
@@ -95,7 +97,8 @@ def annotator_loss(
     weights: LossWeights | None = None,
     prepared: LossTargets | None = None,
 ) -> dict[str, Tensor]:
-    """Terms of the loss, each a weighted mean, and their sum `total`. In float32 whatever surrounds it; nothing waits for the device.
+    """Terms of the loss, each a weighted mean, and their sum `total`. In float32 whatever surrounds it; nothing waits
+    for the device.
 
     Args:
         prediction: of the network.
@@ -106,12 +109,12 @@ def annotator_loss(
         supervision: the K rows.
         config: of the network; "faithful" and "improved" differ as docs/losses.md says.
         weights: factors of the terms, None for the defaults.
-        prepared: of `loss_targets`, where they are made already; with the denominators of a whole step, terms of its parts add up to those of the
-            step.
+        prepared: of `loss_targets`, where they are made already; with the denominators of a whole step, terms of its
+            parts add up to those of the step.
 
     Returns:
-        () each: joint_img, smpl_joint_img, smpl_pose, smpl_shape, joint_proj, joint_cam, smpl_joint_cam, betas, total, and latent for a network whose head
-        is a prior's.
+        () each: joint_img, smpl_joint_img, smpl_pose, smpl_shape, joint_proj, joint_cam, smpl_joint_cam, betas, total,
+        and latent for a network whose head is a prior's.
     """
     weights = weights or LossWeights()
     with torch.autocast(batch.image.device.type, enabled=False):
@@ -183,7 +186,8 @@ def loss_targets(
 
 
 def _terms(
-    prediction: Prediction, bodies: Bodies, batch: Batch, targets: Targets, plan: LandmarkPlan, supervision: Supervision, config: NetworkConfig,
+    prediction: Prediction, bodies: Bodies, batch: Batch, targets: Targets, plan: LandmarkPlan,
+    supervision: Supervision, config: NetworkConfig,
     known: LossTargets,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The terms without their factors."""

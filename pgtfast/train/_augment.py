@@ -1,8 +1,9 @@
 """Batches of poses from a small capture: mirrored, limbs mixed between clips, arms and legs of anatomical range, noise.
 
-A few thousand poses of three people leave most of the reachable space empty. What is added is what a body can do whatever the rest of it does: a
-limb from another frame, an arm in any reachable direction, a straighter elbow, a seated pair of legs. What would pass through the trunk
-is thrown away. Half of every batch stays as it was captured, apart from the mirror and a little noise.
+A few thousand poses of three people leave most of the reachable space empty. What is added is what a body can do
+whatever the rest of it does: a limb from another frame, an arm in any reachable direction, a straighter elbow, a seated
+pair of legs. What would pass through the trunk is thrown away. Half of every batch stays as it was captured, apart from
+the mirror and a little noise.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ PARENTS = torch.tensor([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14
 _ARM = tuple(BODY_JOINTS.index(f"left_{n}") for n in ("collar", "shoulder", "elbow", "wrist"))
 _LEG = tuple(BODY_JOINTS.index(f"left_{n}") for n in ("hip", "knee", "ankle", "foot"))
 _TRUNK = tuple(BODY_JOINTS.index(n) for n in ("spine1", "spine2", "spine3", "neck", "head"))
-_NOISE = {"spine1": 0.06, "spine2": 0.05, "spine3": 0.05, "neck": 0.12, "head": 0.15, "collar": 0.05, "shoulder": 0.06, "elbow": 0.05,
+_NOISE = {"spine1": 0.06, "spine2": 0.05, "spine3": 0.05, "neck": 0.12, "head": 0.15, "collar": 0.05, "shoulder": 0.06,
+          "elbow": 0.05,
           "wrist": 0.2, "hip": 0.06, "knee": 0.05, "ankle": 0.16, "foot": 0.12}  # fmt: skip
 
 
 def rest_offsets() -> Tensor:
-    """(22, 3) metres: an adult's joints in the T-pose, each relative to its parent; x to the body's left, y up, z forward."""
-    left = {"hip": (0.07, -0.08, 0.0), "knee": (0.03, -0.40, 0.0), "ankle": (0.0, -0.41, -0.03), "foot": (0.03, -0.06, 0.13),
-            "collar": (0.06, 0.12, 0.0), "shoulder": (0.12, 0.02, -0.01), "elbow": (0.26, 0.0, -0.02), "wrist": (0.25, 0.0, 0.0)}  # fmt: skip
+    """(22, 3) metres: an adult's joints in the T-pose, each relative to its parent; x to the body's left, y up, z
+    forward."""
+    left = {"hip": (0.07, -0.08, 0.0), "knee": (0.03, -0.40, 0.0), "ankle": (0.0, -0.41, -0.03), "foot": (0.03, -0.06,
+            0.13),
+            "collar": (0.06, 0.12, 0.0), "shoulder": (0.12, 0.02, -0.01), "elbow": (0.26, 0.0, -0.02), "wrist": (0.25,
+            0.0, 0.0)}  # fmt: skip
     middle = {
         "spine1": (0, 0.11, -0.01),
         "spine2": (0, 0.13, 0),
@@ -47,7 +52,8 @@ class PoseSampler:
 
     Args:
         pose: (N, 21, 3) captured poses, radians.
-        clip: (N,) int64 clip of each pose. A clip is drawn with the square root of its length, so that a long one does not rule.
+        clip: (N,) int64 clip of each pose. A clip is drawn with the square root of its length, so that a long one does
+            not rule.
         generator: on the CPU.
         mixed: fraction of each batch that is changed beyond mirror and noise, 0 to 1.
     """
@@ -126,7 +132,8 @@ class PoseSampler:
         azimuth = self._uniform(count, low=-0.5, high=1.9)  # from the side to the front and across
         height = torch.asin(self._uniform(count, low=-0.99, high=0.98))
         swing = rotvec_to_matrix(_axis(1, -azimuth)) @ rotvec_to_matrix(_axis(2, height))
-        # swing turns about the vertical last, so that the elbow's hinge keeps its usual side for low arms as for high ones
+        # swing turns about the vertical last, so that the elbow's hinge keeps its usual side for low arms as for high
+        # ones
         twist = rotvec_to_matrix(_axis(0, self._uniform(count, low=-1.2, high=0.9)))
         bend = self._uniform(count).pow(1.5) * 2.4
         tilt = self._uniform(count, low=0.0, high=0.7)
@@ -161,15 +168,18 @@ class PoseSampler:
         return torch.stack((hip, rotvec_to_matrix(_axis(0, knee)), rotvec_to_matrix(ankle), identity), 1)
 
     def _straighten(self, pose: Tensor) -> Tensor:
-        """Bring the trunk and the legs of some poses nearer to standing upright: of the people in images far more stand than climb."""
+        """Bring the trunk and the legs of some poses nearer to standing upright: of the people in images far more stand
+        than climb."""
         joints = [*_TRUNK, *_LEG, *(j + 1 for j in _LEG)]
         self._scale(pose, joints, 0.25, 0.0, 0.8)
         return pose
 
     def _rotate_elbow(self, pose: Tensor) -> Tensor:
-        """Rotate the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint moves.
+        """Rotate the elbow's hinge about the upper arm and undo it at the shoulder and the wrist, so that no joint
+        moves.
 
-        Captures differ in how they split an arm's twist: this one tilts every elbow by half a radian, others by nothing.
+        Captures differ in how they split an arm's twist: this one tilts every elbow by half a radian, others by
+        nothing.
         """
         angle = self._uniform(len(pose), low=-0.2, high=0.8) * self._chance(len(pose), 0.7)
         pose = pose.clone()
@@ -182,7 +192,8 @@ class PoseSampler:
         return pose
 
     def _share_with_collar(self, pose: Tensor) -> Tensor:
-        """Give the collar bones up to a third of the arm's height and keep the arm where it is; the capture's collars never move."""
+        """Give the collar bones up to a third of the arm's height and keep the arm where it is; the capture's collars
+        never move."""
         fraction = self._uniform(len(pose), low=-0.1, high=0.35).clamp_min(0)
         pose = pose.clone()
         for side, sign in ((0, 1.0), (1, -1.0)):

@@ -47,7 +47,8 @@ class SessionConfig:
     threads: int = 0
     """CPU threads of each process; 0 leaves torch's number."""
     seed: int = 0
-    """Of weights, order and augmentation. On the CPU the result is the same to the last bit for the same threads and processes."""
+    """Of weights, order and augmentation. On the CPU the result is the same to the last bit for the same threads and
+    processes."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
     log_every: int = 50
@@ -73,13 +74,15 @@ class TrainingConfig(SessionConfig):
     batch_size: int
     """People a step, over all processes and parts of the step."""
     accumulate: int = 1
-    """Parts that each process's share of a step is computed in, one after the other; the step is the same but for batch statistics."""
+    """Parts that each process's share of a step is computed in, one after the other; the step is the same but for batch
+    statistics."""
     epochs: float
     """Epochs; one shows every person of the longest stream once."""
     steps: int | None = None
     """So many steps in place of `epochs`. The decays keep their fraction of the run."""
     schedule: Literal["decay", "cosine"] = "decay"
-    """"decay" multiplies the learning rate by `decay` after each of `decay_epochs`; "cosine" lowers it to 1 % along half a cosine."""
+    """"decay" multiplies the learning rate by `decay` after each of `decay_epochs`; "cosine" lowers it to 1 % along
+    half a cosine."""
     decay_epochs: tuple[float, ...]
     """Epochs after which the learning rate decays."""
     decay: float = 0.1
@@ -87,12 +90,14 @@ class TrainingConfig(SessionConfig):
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0."""
     batchnorm: Literal["batch", "sync", "frozen"] = "batch"
-    """Statistics of batch normalisation while training: of the part at hand, of the parts of all processes (CUDA only), or the running ones."""
+    """Statistics of batch normalisation while training: of the part at hand, of the parts of all processes (CUDA only),
+    or the running ones."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Changes of the crops."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "32-true"
-    """Of the network's arithmetic; losses and geometry are always computed in 32 bits. "auto" takes bfloat16 where the device multiplies it, and
-    says which it took: a processor that has no instructions for it takes more than ten times as long as with 32 bits."""
+    """Of the network's arithmetic; losses and geometry are always computed in 32 bits. "auto" takes bfloat16 where the
+    device multiplies it, and says which it took: a processor that has no instructions for it takes more than ten times
+    as long as with 32 bits."""
     accelerator: Literal["cpu", "cuda", "auto"] = "auto"
     """Where to train. Several processes: `torchrun --nproc_per_node N -m pgtfast.train ...`."""
     compile: bool = False
@@ -104,7 +109,8 @@ class TrainingConfig(SessionConfig):
     overlay_every: int = 1000
     """Steps between drawings of predictions; 0 for none."""
     held_out_every: int = 0
-    """Keep every n-th image of the sets that validation looks at out of training; 0 for none, and no `best` checkpoint."""
+    """Keep every n-th image of the sets that validation looks at out of training; 0 for none, and no `best`
+    checkpoint."""
     validate_every: int = 1000
     """Steps between validations; one more follows the last step."""
 

@@ -1,4 +1,4 @@
-"""The datasets of a run: opened, checked and parted before anything is computed."""
+"""The datasets of a run: opened, checked and split before anything is computed."""
 
 from __future__ import annotations
 
@@ -57,11 +57,12 @@ def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
     Raises:
         PgtfastError: a folder is missing, or nobody in it can be used.
     """
-    found = []
+    opened = []
     for kind, root in datasets.roots():
         if not root.is_dir():
             raise PgtfastError(
-                f"datasets.{kind}: no folder {root}. Give the dataset's root: --datasets.{kind} DIR; for a free one: python -m pgtfast.synth DIR"
+                f"datasets.{kind}: no folder {root}. Give the dataset's root: --datasets.{kind} DIR; for a free one: "
+                "python -m pgtfast.synth DIR"
             )
         image_set = open_dataset(kind, root, split=split)
         usable = _usable(image_set)
@@ -71,18 +72,19 @@ def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
                 f"datasets.{kind}: no person left of {len(image_set.people)} in {root}"
                 + (f" (reasons: {', '.join(reasons)})" if reasons else "; nobody has a labelled keypoint")
             )
-        found.append(image_set)
-    return found
+        opened.append(image_set)
+    return opened
 
 
 def check_keypoints(sets: Sequence[ImageSet], supervision: Supervision) -> None:
-    """Refuse a dataset whose keypoints find no place among the supervised ones."""
+    """Refuse a dataset of whose keypoints none is supervised."""
     for image_set in sets:
         name = image_set.people.landmark_set
         base = skeletons.get(supervision.sets[0]).index
         if name not in supervision.sets and not any(key in base for key in skeletons.get(name).index):
             raise PgtfastError(
-                f"{image_set.people.dataset}: its keypoints are {name}, of which none is in {'+'.join(supervision.sets)}; "
+                f"{image_set.people.dataset}: its keypoints are {name}, of which none is in "
+                f"{'+'.join(supervision.sets)}; "
                 "name another supervision set or leave the dataset out"
             )
 
@@ -92,7 +94,8 @@ def check_landmarks(names: Sequence[str], body: BodyModel) -> None:
     missing = [name for name in names if name not in body.landmark_sets]
     if missing:
         raise PgtfastError(
-            f"supervision: the body {body.kind} has no landmarks {', '.join(missing)}; it has {', '.join(body.landmark_sets)}"
+            f"supervision: the body {body.kind} has no landmarks {', '.join(missing)}; it has "
+            f"{', '.join(body.landmark_sets)}"
         )
 
 
@@ -102,18 +105,19 @@ def check_bodies(sets: Sequence[ImageSet], kind: str) -> None:
         theirs = image_set.people.body_model
         if image_set.use_3d and image_set.people.body and theirs not in (None, kind):
             raise PgtfastError(
-                f"{image_set.people.dataset}: its body parameters are of {theirs}, the network's body is {kind}. Train with --body of that kind, "
+                f"{image_set.people.dataset}: its body parameters are of {theirs}, the network's body is {kind}. Train "
+                "with --body of that kind, "
                 "or leave the dataset out"
             )
 
 
-def part(sets: Sequence[ImageSet], every: int) -> tuple[list[ImageSet], list[ImageSet]]:
-    """Sets to learn from, and the same sets with the held-out pictures.
+def hold_out(sets: Sequence[ImageSet], every: int) -> tuple[list[ImageSet], list[ImageSet]]:
+    """Sets to learn from, and the same sets with the held-out images.
 
-    Names alone decide, in an order that has nothing to do with them, so that every run of a set holds out the same; where pictures lie in at least
-    `every` folders (the sequences of 3DPW) whole folders are held out.
+    Names alone decide, in an order that has nothing to do with them, so that every run of a set holds out the same;
+    where images lie in at least `every` folders (the sequences of 3DPW) whole folders are held out.
     """
-    kept, held = [], []
+    training, held_out = [], []
     for image_set in sets:
         people = image_set.people
         names = [str(path) for path in people.image_path]
@@ -123,14 +127,14 @@ def part(sets: Sequence[ImageSet], every: int) -> tuple[list[ImageSet], list[Ima
         shuffled = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
         out = np.isin(np.array(names, dtype=object), np.array(shuffled[every - 1 :: every], dtype=object))
         usable = _usable(image_set)
-        for wanted, what in ((out, "held out"), (~out, "to learn from")):
-            if not (usable & wanted).any():
+        for subset, what in ((out, "held out"), (~out, "to learn from")):
+            if not (usable & subset).any():
                 raise PgtfastError(
                     f"held_out_every: {every} leaves nobody {what} in {people.dataset}; take another number"
                 )
-        kept.append(replace(image_set, people=people.rows(~out)))
-        held.append(replace(image_set, people=people.rows(out)))
-    return kept, held
+        training.append(replace(image_set, people=people.rows(~out)))
+        held_out.append(replace(image_set, people=people.rows(out)))
+    return training, held_out
 
 
 def describe(sets: Sequence[ImageSet]) -> str:
@@ -143,8 +147,8 @@ def describe(sets: Sequence[ImageSet]) -> str:
 def default_supervision(sets: Sequence[ImageSet], body: BodyModel, mode: str) -> tuple[str, ...]:
     """Landmark sets to supervise by where the config names none.
 
-    The free body: its own joints, and those of the datasets in their own definition. SMPL: Pose2Pose's 33 joints ("faithful"), and in addition
-    each dataset's own set where the body has it ("improved").
+    The free body: its own joints, and those of the datasets in their own definition. SMPL: Pose2Pose's 33 joints
+    ("faithful"), and in addition each dataset's own set where the body has it ("improved").
     """
     if body.kind == "free":
         return ("p2p25", "h36m17", "coco17", "smpl24")
@@ -155,5 +159,4 @@ def default_supervision(sets: Sequence[ImageSet], body: BodyModel, mode: str) ->
 
 def _usable(image_set: ImageSet) -> np.ndarray:
     people = image_set.people
-    usable = np.array([r is None for r in people.reason], dtype=bool)
-    return usable & (people.keypoints[..., 2] > 0).any(1)
+    return people.usable & (people.keypoints[..., 2] > 0).any(1)

@@ -1,4 +1,4 @@
-"""What a pose prior is worth: reconstruction of clips it never saw, and poses that it makes up."""
+"""Scores of a pose prior: reconstruction of clips it never saw, and poses sampled from it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def evaluate_prior(prior: VPoser, training: PoseSet, held_out: PoseSet, seed: in
         seed: of the samples.
 
     Returns:
-        Reconstruction error in degrees (mean geodesic distance, per joint and over all), that of the mean pose, statistics of the latents of
-        the held-out poses, and of `SAMPLES` poses decoded from N(0, I).
+        Reconstruction error in degrees (mean geodesic distance, per joint and over all), that of the mean pose,
+        statistics of the latents of the held-out poses, and of `SAMPLES` poses decoded from N(0, I).
     """
-    wanted = rotvec_to_matrix(held_out.pose)
+    target = rotvec_to_matrix(held_out.pose)
     latent = prior.encode(held_out.pose)
-    error = geodesic_degrees(prior.decode(latent.mean), wanted)
+    error = geodesic_degrees(prior.decode(latent.mean), target)
     mean_pose = project_to_rotation(rotvec_to_matrix(training.pose).mean(0))
-    baseline = geodesic_degrees(mean_pose.expand_as(wanted), wanted)
+    baseline = geodesic_degrees(mean_pose.expand_as(target), target)
     noise = torch.Generator().manual_seed(seed)
     posterior = latent.mean + latent.stddev * torch.randn(latent.mean.shape, generator=noise)
     drawn = matrix_to_rotvec(prior.decode(torch.randn(SAMPLES, 32, generator=noise)))
@@ -64,16 +64,18 @@ def rounding_degrees(trained: VPoser, stored: VPoser, poses: PoseSet) -> float:
 
 
 def sample_statistics(drawn: Tensor, training: Tensor, held_out: Tensor) -> dict:
-    """Of made-up poses (N, 21, 3): limits, variety, and how near the captured poses they are; all in degrees."""
+    """Statistics of sampled poses (N, 21, 3): limits, variety, and how near the captured poses they are; all in
+    degrees."""
     violation = limit_violation(drawn).sum(1)
     reference = rotvec_to_matrix(training[:: max(1, len(training) // 2000)])
-    some, seen = rotvec_to_matrix(drawn[:500]), rotvec_to_matrix(held_out[:: max(1, len(held_out) // 500)])
+    samples = rotvec_to_matrix(drawn[:500])
+    unseen = rotvec_to_matrix(held_out[:: max(1, len(held_out) // 500)])
     return {
         "limit_violation_deg": math.degrees(float(violation.mean())),
         "within_limits": float((violation < math.radians(5)).float().mean()),
         "spread_of_captured": float(_spread(rotvec_to_matrix(drawn)) / _spread(rotvec_to_matrix(training))),
-        "nearest_captured_deg": float(_nearest(some, reference)),
-        "nearest_captured_deg_of_held_out": float(_nearest(seen, reference)),
+        "nearest_captured_deg": float(_nearest(samples, reference)),
+        "nearest_captured_deg_of_held_out": float(_nearest(unseen, reference)),
     }
 
 

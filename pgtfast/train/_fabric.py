@@ -40,7 +40,8 @@ def make_fabric(config: SessionConfig) -> Fabric:
             raise PgtfastError("batchnorm: 'sync' needs GPUs; take 'batch' or 'frozen' on the CPU")
         if config.batch_size % (world * config.accumulate):
             raise PgtfastError(
-                f"batch_size: {config.batch_size} people do not divide into {world} processes with {config.accumulate} parts each"
+                f"batch_size: {config.batch_size} people do not divide into {world} processes with {config.accumulate} "
+                "parts each"
             )
     elif world > 1:
         raise PgtfastError(f"{type(config).__name__} trains in one process, torchrun started {world}")
@@ -142,10 +143,12 @@ def in_memory_order(image: Tensor, config: TrainingConfig) -> Tensor:
 
 
 class Stop:
-    """Turns SIGINT and SIGTERM into a wish that the loop grants between two steps; a second signal ends the process at once.
+    """Turns SIGINT and SIGTERM into a wish that the loop grants between two steps; a second signal ends the process at
+    once.
 
-    With several processes all stop after the same step, whoever was asked. One wish may come as several signals (`timeout` sends it to the process and to
-    its group, schedulers to torchrun, which passes it on, and to its processes): those within two seconds of the first are the same.
+    With several processes all stop after the same step, whoever was asked. One wish may come as several signals
+    (`timeout` sends it to the process and to its group, schedulers to torchrun, which passes it on, and to its
+    processes): those within two seconds of the first are the same.
     """
 
     def __init__(self) -> None:

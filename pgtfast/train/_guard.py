@@ -83,7 +83,8 @@ class Guard:
         values = [v for v in network.state_dict().values() if v.is_floating_point()]
         if not torch.stack([v.isfinite().all() for v in values]).all():
             raise PgtfastError(
-                f"step {step}: the loss is finite, but its gradient was not, and the weights no longer are. The last checkpoint is from before; "
+                f"step {step}: the loss is finite, but its gradient was not, and the weights no longer are. The last "
+                "checkpoint is from before; "
                 "lower --learning-rate, or set --clip-gradient."
             )
 

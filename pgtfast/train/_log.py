@@ -99,7 +99,8 @@ class RunLog:
 
 
 def _until(last: int, text: str) -> Iterator[str]:
-    """Lines of readings up to a step: a run makes those after its checkpoint again. A power cut may leave the last of them torn."""
+    """Lines of readings up to a step: a run makes those after its checkpoint again. A power cut may leave the last of
+    them torn."""
     for line in text.splitlines(keepends=True):
         try:
             step = json.loads(line)["step"]

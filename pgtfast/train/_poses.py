@@ -71,7 +71,8 @@ def read_poses(file: Path | None, amass: Path | None) -> PoseSet:
 
 
 def replace_glitches(pose: Tensor) -> tuple[Tensor, int]:
-    """Set ankles and wrists rotated by more than 75 degrees to the rest rotation: no body does that, badly solved captures do.
+    """Set ankles and wrists rotated by more than 75 degrees to the rest rotation: no body does that, badly solved
+    captures do.
 
     Args:
         pose: (N, 21, 3) radians.
@@ -89,7 +90,8 @@ def replace_glitches(pose: Tensor) -> tuple[Tensor, int]:
 def _read_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise PgtfastError(
-            f"poses: no file {path}. Give --poses with an npz that holds `poses` (N, 24, 3) in radians at 10 Hz and `src` (N,) clip names, "
+            f"poses: no file {path}. Give --poses with an npz that holds `poses` (N, 24, 3) in radians at 10 Hz and "
+            "`src` (N,) clip names, "
             "or --amass with a folder of AMASS npz files (and --poses None)."
         )
     arrays = load_npz(path, _KEYS.__contains__)

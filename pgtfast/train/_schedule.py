@@ -13,5 +13,5 @@ def rate_factor(step: int, total: int, config: TrainingConfig) -> float:
     if config.schedule == "cosine":
         return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / max(1, total))))
     epoch = step / total * config.epochs
-    # a step belongs to the epoch that it starts in; the tolerance is for shares such as 4 / 7 of the steps
+    # a step belongs to the epoch that it starts in; the tolerance is for fractions such as 4 / 7 of the steps
     return rise * config.decay ** sum(epoch >= e - 1e-9 for e in config.decay_epochs)

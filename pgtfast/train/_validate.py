@@ -58,8 +58,8 @@ def validate_annotator(
     config: AnnotatorConfig,
     fabric: Fabric,
 ) -> dict[str, float]:
-    """`error_px`, the mean distance of projected to annotated keypoints in pixels of the crop, over all keypoints; and where a held-out set has 3D,
-    `pa_mpjpe_mm`, the mean over its people. Labels of the sets alone are looked at."""
+    """`error_px`, the mean distance of projected to annotated keypoints in pixels of the crop, over all keypoints; and
+    where a held-out set has 3D, `pa_mpjpe_mm`, the mean over its people. Labels of the sets alone are looked at."""
     distance, count = 0.0, 0
     errors: list[Tensor] = []
     for image_set in held_out:

@@ -31,8 +31,8 @@ from ._datasets import (
     check_landmarks,
     default_supervision,
     describe,
+    hold_out,
     open_all,
-    part,
 )
 from ._fabric import in_memory_order, set_up, sum_over_processes
 from ._overlays import overlay_row, to_images
@@ -59,14 +59,15 @@ class AnnotatorConfig(TrainingConfig):
     loss: LossWeights = field(default_factory=LossWeights)
     """Weights of the losses."""
     supervision: tuple[str, ...] | None = None
-    """Landmark sets to compare the body by. None: the free body's own joints and those of the datasets in their own definition; for SMPL the
-    33 of Pose2Pose, and in the "improved" mode the datasets' own too."""
+    """Landmark sets to compare the body by. None: the free body's own joints and those of the datasets in their own
+    definition; for SMPL the 33 of Pose2Pose, and in the "improved" mode the datasets' own too."""
     recipe_1: bool = True
     """Learn from the bridge too, the sets in the wild that have 3D (3DPW)."""
     bridge_3d: bool = True
     """Learn from the bridge's 3D; False takes it as further images in the wild (the paper's Table 9)."""
     bridge_fraction: float = 0.125
-    """Fraction of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild half."""
+    """Fraction of the batch that is bridge. It comes out of the half with 3D, or without its 3D out of the wild
+    half."""
     recipe_2: bool = True
     """Start from the backbone of a 2D pose network."""
     pose_network: Path | None = None
@@ -74,9 +75,11 @@ class AnnotatorConfig(TrainingConfig):
     backbone: Path | None = None
     """torchvision weights (.pth) to start from where recipe 2 is off; None starts at random."""
     recipe_3: bool = True
-    """Give the pose as a latent of the prior, with an L2 on it; False gives 6D rotations, and keeps the L2 on the shape."""
+    """Give the pose as a latent of the prior, with an L2 on it; False gives 6D rotations, and keeps the L2 on the
+    shape."""
     batch_size: int = 192
-    """People a step, over all processes and parts of the step: half motion capture (the bridge included), half in the wild."""
+    """People a step, over all processes and parts of the step: half motion capture (the bridge included), half in the
+    wild."""
     epochs: float = 7
     """Epochs; one shows every person of the longest stream once."""
     learning_rate: float = 1e-4
@@ -84,7 +87,8 @@ class AnnotatorConfig(TrainingConfig):
     decay_epochs: tuple[float, ...] = (4, 6)
     """Epochs after which the learning rate decays."""
     best_by: Literal["pa_mpjpe_mm", "error_px"] = "pa_mpjpe_mm"
-    """Score whose lowest value makes the `best` checkpoint: of the held-out bridge in 3D, or of all that is held out in 2D."""
+    """Score whose lowest value makes the `best` checkpoint: of the held-out bridge in 3D, or of all that is held out in
+    2D."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,26 +98,31 @@ class AnnotatorConfig(TrainingConfig):
             raise PgtfastError(f"bridge_fraction: wanted a fraction between 0 and 0.5, got {self.bridge_fraction!r}")
         if self.recipe_2 and self.pose_network is None:
             raise PgtfastError(
-                "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of python_training.pose2d with --pose-network, "
+                "pose_network: recipe 2 starts from a 2D pose network; give the folder of a run of "
+                "python_training.pose2d with --pose-network, "
                 "or switch the recipe off with --no-recipe-2"
             )
         if self.recipe_2 and self.backbone is not None:
             raise PgtfastError(
-                "backbone: recipe 2 starts from pose_network, and nothing would be read from these weights; leave them out, or switch the recipe off with "
+                "backbone: recipe 2 starts from pose_network, and nothing would be read from these weights; leave them "
+                "out, or switch the recipe off with "
                 "--no-recipe-2"
             )
         if self.recipe_3 and self.network.head != "vposer":
             raise PgtfastError(
-                "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with --no-recipe-3"
+                "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with "
+                "--no-recipe-3"
             )
         if self.recipe_1 and not self.datasets.only("bridge").roots():
             raise PgtfastError(
-                "datasets.pw3d: recipe 1 learns from a bridge set; give one, or switch the recipe off with --no-recipe-1"
+                "datasets.pw3d: recipe 1 learns from a bridge set; give one, or switch the recipe off with "
+                "--no-recipe-1"
             )
         for role, example in (("mocap", "h36m"), ("wild", "coco")):
             if not self.datasets.only(role).roots():
                 raise PgtfastError(
-                    f"datasets: half of a batch is of role {role}, but no such set is given, e.g. --datasets.{example} DIR"
+                    f"datasets: half of a batch is of role {role}, but no such set is given, e.g. --datasets.{example} "
+                    "DIR"
                 )
 
     @property
@@ -145,7 +154,7 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
     held_out: list[ImageSet] = []
     if config.held_out_every:
         mocap = [s for s in sets if s.role == "mocap"]
-        others, held_out = part([s for s in sets if s.role != "mocap"], config.held_out_every)
+        others, held_out = hold_out([s for s in sets if s.role != "mocap"], config.held_out_every)
         sets = [*mocap, *others]
         if config.best_by == "pa_mpjpe_mm" and not any(s.use_3d and s.people.joints_3d is not None for s in held_out):
             raise PgtfastError("best_by: pa_mpjpe_mm needs a held-out set with 3D; take --best-by error_px")
@@ -177,7 +186,8 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
     fabric.print(f"learning from {describe(sets)}; {total:,} steps of {shares}")
     about = AnnotatorFile(
         config=config.head, body=config.body, body_sha256=body.source.sha256, sets=supervision.sets,
-        prior=config.prior, prior_sha256=prior.source.sha256, recipes=(config.recipe_1, config.recipe_2, config.recipe_3),
+        prior=config.prior, prior_sha256=prior.source.sha256,
+        recipes=(config.recipe_1, config.recipe_2, config.recipe_3),
     )  # fmt: skip
 
     with session.begin(
@@ -240,7 +250,8 @@ def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
     kind = kind_of(file)
     if kind == ANNOTATOR_FILE:
         raise PgtfastError(
-            f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of python_training.pose2d"
+            f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of "
+            "python_training.pose2d"
         )
     if kind == POSE_NETWORK:
         return import_weights(network.backbone, file, source="pgtfast", part="backbone")

@@ -21,7 +21,7 @@ from ..networks.files import PoseNetworkFile, header, save_pose_network
 from ..networks.importers import import_weights
 from ..people import ImageSet
 from ._config import TrainingConfig, loader_config
-from ._datasets import check_keypoints, describe, open_all, part
+from ._datasets import check_keypoints, describe, hold_out, open_all
 from ._fabric import in_memory_order, set_up, sum_over_processes
 from ._heatmaps import heatmap_loss, heatmap_targets
 from ._overlays import overlay_row, to_images
@@ -80,13 +80,14 @@ class Pose2dConfig(TrainingConfig):
 
 
 def train_pose2d(config: Pose2dConfig) -> TrainResult:
-    """Train, and write the run's folder; `pgtfast.networks.files.load_pose_network` reads the result and recipe 2 starts from it."""
+    """Train, and write the run's folder; `pgtfast.networks.files.load_pose_network` reads the result and recipe 2
+    starts from it."""
     sets = [replace(s, use_3d=False) for s in open_all(config.datasets)]
     supervision = Supervision((config.landmark_set,), position_set=config.landmark_set)
     check_keypoints(sets, supervision)
     held_out: list[ImageSet] = []
     if config.held_out_every:
-        sets, held_out = part(sets, config.held_out_every)
+        sets, held_out = hold_out(sets, config.held_out_every)
 
     session = Session(config, POSE_NETWORK)
     fabric = session.fabric
@@ -106,7 +107,8 @@ def train_pose2d(config: Pose2dConfig) -> TrainResult:
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, total, config))
     fabric.print(f"learning {config.landmark_set} from {describe(sets)}; {total:,} steps of {config.batch_size}")
     about = PoseNetworkFile(
-        landmark_set=config.landmark_set, depth=config.depth, width=config.width, deconv_channels=config.deconv_channels,
+        landmark_set=config.landmark_set, depth=config.depth, width=config.width,
+        deconv_channels=config.deconv_channels,
         output_stride=config.output_stride, crop_size=config.crop_size, normalize=config.normalize,
     )  # fmt: skip
 
@@ -167,7 +169,8 @@ def validate_pose2d(
     config: Pose2dConfig,
     fabric: Fabric,
 ) -> dict[str, float]:
-    """`error_px`, the mean distance of predicted to annotated keypoints over the held-out images, pixels of the crop."""
+    """`error_px`, the mean distance of predicted to annotated keypoints over the held-out images, pixels of the
+    crop."""
     network.eval()
     distance, count = 0.0, 0
     for image_set in held_out:

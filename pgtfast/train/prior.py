@@ -49,11 +49,14 @@ class PriorConfig(SessionConfig):
     clip_gradient: float | None = 50.0
     """Largest gradient norm; None for no limit."""
     encoder_width: int = 256
-    """Hidden units of the encoder. The decoder always has VPoser's shape, 32-512-512-126, because the fused op serves that."""
+    """Hidden units of the encoder. The decoder always has VPoser's shape, 32-512-512-126, because the fused op serves
+    that."""
     mixed: float = 0.5
-    """Fraction of each batch with limbs mixed, drawn or straightened, 0 to 1; the rest is captured poses, mirrored and slightly shaken."""
+    """Fraction of each batch with limbs mixed, drawn or straightened, 0 to 1; the rest is captured poses, mirrored and
+    slightly shaken."""
     rotation_sigma: float = 0.1
-    """Radians: scale of a joint's rotation error beside the KL term. Smaller reconstructs closer and strays further from N(0, I)."""
+    """Radians: scale of a joint's rotation error beside the KL term. Smaller reconstructs closer and strays further
+    from N(0, I)."""
     position_sigma: float = 0.04
     """Metres: the same for joint positions on an adult's bones."""
     moment_weight: float = 1.0
@@ -61,7 +64,8 @@ class PriorConfig(SessionConfig):
     kl_rise: float = 0.25
     """Fraction of the steps over which the KL term rises from 0 to its weight of 1."""
     seed: int = 0
-    """Of weights, batches and latent noise. On the CPU the result is the same to the last bit for the same thread count."""
+    """Of weights, batches and latent noise. On the CPU the result is the same to the last bit for the same thread
+    count."""
     threads: int = 1
     """CPU threads. One is enough for batches of this size, and keeps the result the same on every number of cores."""
     accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
@@ -80,7 +84,8 @@ class PriorConfig(SessionConfig):
                 raise PgtfastError(f"{name}: wanted a fraction from 0 to 1, got {getattr(self, name)!r}")
         if not self.held_out and not self.held_out_every:
             raise PgtfastError(
-                "held_out: name at least one clip, or give held_out_every; a prior that nothing was held out from cannot be judged"
+                "held_out: name at least one clip, or give held_out_every; a prior that nothing was held out from "
+                "cannot be judged"
             )
 
 
@@ -172,7 +177,8 @@ def train_prior(config: PriorConfig) -> TrainResult:
     if session.finished:
         return session.result()
     fabric.print(
-        f"training on {training.describe()}, held out {held_out.describe()}; {training.replaced} glitched joints replaced"
+        f"training on {training.describe()}, held out {held_out.describe()}; {training.replaced} glitched joints "
+        "replaced"
     )
     network = PoseAutoencoder(config.encoder_width)
     model, optimizer = fabric.setup(

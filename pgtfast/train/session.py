@@ -1,4 +1,5 @@
-"""One training around its loop: device and processes, folder of the run, resume, guard, log, cadence, checkpoints, stop."""
+"""One training around its loop: device and processes, folder of the run, resume, guard, log, cadence, checkpoints,
+stop."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ class Session:
         best_by: str | None = None,
         unit: str = "images",
     ) -> Iterator[None]:
-        """Claim the folder and put back what its last checkpoint holds; within the block SIGINT and SIGTERM end the run at the next checkpoint.
+        """Claim the folder and put back what its last checkpoint holds; within the block SIGINT and SIGTERM end the run
+        at the next checkpoint.
 
         Args:
             network: bare, as before any wrapping.
@@ -115,7 +117,8 @@ class Session:
             self.fabric.print(f"resuming {self.out} at step {self.step:,} of {total:,}")
         self._guard = Guard(sets, self.out, self.fabric.device)
         self._log = RunLog(
-            self.out, first=self.step, total=total, per_step=self.config.batch_size, unit=unit, writes=self.fabric.is_global_zero
+            self.out, first=self.step, total=total, per_step=self.config.batch_size, unit=unit,
+            writes=self.fabric.is_global_zero
         )  # fmt: skip
         with Stop() as self._stop:
             try:
@@ -131,7 +134,8 @@ class Session:
             yield batch
 
     def parts(self, model: Any, count: int) -> Iterator[slice]:
-        """People of each of the `count` parts of a step; gradients are exchanged with the last alone. People of every stream are in each part."""
+        """People of each of the `count` parts of a step; gradients are exchanged with the last alone. People of every
+        stream are in each part."""
         for start in range(count):
             with self.fabric.no_backward_sync(model, enabled=start + 1 < count):
                 yield slice(start, None, count)
@@ -206,7 +210,8 @@ class Session:
     def finish(
         self, write_file: Callable[[Path], Mapping[str, Any] | None], *, skipped: list[Skipped] | None = None
     ) -> TrainResult:
-        """Write the network's file, of the best weights where there was a validation, and result.json, which says that the run is finished.
+        """Write the network's file, of the best weights where there was a validation, and result.json, which says that
+        the run is finished.
 
         Args:
             write_file: writes the network's file; what it returns goes to result.json.

@@ -22,6 +22,7 @@ def world(tmp_path_factory):
     """A free world of a few small pictures."""
     pytest.importorskip("pyvista", reason="the extra `report` is not installed")
     folder = tmp_path_factory.mktemp("made") / "world"
-    words = ["--images", "24", "--bridge", "8", "--test", "2", "--size", "128x128", "--people", "1..2", "--workers", "1", "--quiet"]  # fmt: skip
+    words = ["--images", "24", "--bridge", "8", "--test", "2", "--size", "128x128", "--people", "1..2", "--workers",
+             "1", "--quiet"]  # fmt: skip
     subprocess.run([sys.executable, "-m", "pgtfast.synth", str(folder), *words], check=True, capture_output=True)
     return folder

@@ -23,7 +23,8 @@ STRIDE = 32
 SETS = ("p2p25", "h36m17", "coco17", "p2p25", "h36m17", "coco17")
 WILD = torch.tensor([False, False, True, False, False, True])
 MODES = ("faithful", "improved")
-TERMS = {"joint_img", "smpl_joint_img", "smpl_pose", "smpl_shape", "joint_proj", "joint_cam", "smpl_joint_cam", "latent", "betas"}  # fmt: skip
+TERMS = {"joint_img", "smpl_joint_img", "smpl_pose", "smpl_shape", "joint_proj", "joint_cam", "smpl_joint_cam",
+         "latent", "betas"}  # fmt: skip
 DATA = TERMS - {"latent", "betas"}
 FOCAL = 5000.0
 CENTER = {"faithful": (96.0, 128.0), "improved": (95.5, 127.5)}
@@ -154,7 +155,8 @@ def by_hand(prediction, bodies, batch, targets, supervision, body, mode):
                     )
         sums["latent"] += (number(bodies.latent[i]) ** 2).mean()
         sums["betas"] += (number(bodies.betas[i]) ** 2).mean()
-    every = {"joint_img": 75, "smpl_joint_img": 75, "smpl_pose": 72, "smpl_shape": 10, "joint_proj": 2 * first, "joint_cam": 3 * first, "smpl_joint_cam": 3 * first}  # fmt: skip
+    every = {"joint_img": 75, "smpl_joint_img": 75, "smpl_pose": 72, "smpl_shape": 10, "joint_proj": 2 * first,
+             "joint_cam": 3 * first, "smpl_joint_cam": 3 * first}  # fmt: skip
     counts = {name: valid[name] if improved else people * n for name, n in every.items()} | {
         "latent": people,
         "betas": people,

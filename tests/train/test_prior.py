@@ -111,17 +111,36 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(config):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"steps": 0}, "steps"), ({"mixed": 1.5}, "mixed"), ({"held_out": ()}, "held_out"), ({"moment_weight": -1.0}, "moment_weight"),
-     ({"learning_rate": float("nan")}, "learning_rate"), ({"seed": -1}, "seed")],
-)  # fmt: skip
+    [
+        ({"steps": 0}, "steps"),
+        ({"mixed": 1.5}, "mixed"),
+        ({"held_out": ()}, "held_out"),
+        ({"moment_weight": -1.0}, "moment_weight"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"seed": -1}, "seed"),
+    ],
+)
 def test_config_checks(config, change, message):
     with pytest.raises(PgtfastError, match=f"^{message}: "):
         with_out(config, config.out, **change)
 
 
 def test_command_line(config, capsys):
-    words = ["python_training.prior:free", "--poses", str(config.poses), "--out", str(config.out), "--held-out", "c", "--steps", "3",
-             "--batch-size", "8", "--threads", "1"]  # fmt: skip
+    words = [
+        "python_training.prior:free",
+        "--poses",
+        str(config.poses),
+        "--out",
+        str(config.out),
+        "--held-out",
+        "c",
+        "--steps",
+        "3",
+        "--batch-size",
+        "8",
+        "--threads",
+        "1",
+    ]
     assert main(words) == 0
     assert json.loads((config.out / "config.json").read_text())["steps"] == 3
     assert main([*words, "--seed", "5"]) == 2
@@ -133,12 +152,17 @@ def test_command_line(config, capsys):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["python_training.prior"], "wanted MODULE:RECIPE"), (["no_such_module:free"], "no module no_such_module"),
-     (["python_training.prior:nothing"], "no recipe 'nothing'; it has free, amass"), (["json:dumps"], "has no recipe"),
-     (["python_training.prior:free", "--poses", "nowhere.npz"], "no file nowhere.npz"),
-     (["python_training.prior:amass", "--amass", "nowhere"], "no folder nowhere"),
-     (["python_training.prior:free", "--held-out"], "held_out"), ([], "usage:")],
-)  # fmt: skip
+    [
+        (["python_training.prior"], "wanted MODULE:RECIPE"),
+        (["no_such_module:free"], "no module no_such_module"),
+        (["python_training.prior:nothing"], "no recipe 'nothing'; it has free, amass"),
+        (["json:dumps"], "has no recipe"),
+        (["python_training.prior:free", "--poses", "nowhere.npz"], "no file nowhere.npz"),
+        (["python_training.prior:amass", "--amass", "nowhere"], "no folder nowhere"),
+        (["python_training.prior:free", "--held-out"], "held_out"),
+        ([], "usage:"),
+    ],
+)
 def test_command_line_mistakes_end_with_one_line(words, message, tmp_path, capsys):
     out = ["--out", str(tmp_path / "o")] if words and words[0].startswith("python_training.prior:") else []
     try:

@@ -19,8 +19,28 @@ RECIPES = {
         ["--no-recipe-2", "--network.width", "8", "--network.input-size", "64", "96"],
     ),
 }
-COMMON = ["--batch-size", "8", "--steps", "3", "--warmup-steps", "0", "--batchnorm", "frozen", "--precision", "32-true", "--accelerator", "cpu",
-          "--loader-threads", "1", "--threads", "1", "--log-every", "1", "--overlay-every", "0"]  # fmt: skip
+COMMON = [
+    "--batch-size",
+    "8",
+    "--steps",
+    "3",
+    "--warmup-steps",
+    "0",
+    "--batchnorm",
+    "frozen",
+    "--precision",
+    "32-true",
+    "--accelerator",
+    "cpu",
+    "--loader-threads",
+    "1",
+    "--threads",
+    "1",
+    "--log-every",
+    "1",
+    "--overlay-every",
+    "0",
+]
 
 
 def words(kind, world, out):
@@ -43,11 +63,23 @@ def call(command):
 @pytest.mark.parametrize("kind", RECIPES)
 def test_two_processes_have_the_losses_of_one(kind, world, tmp_path):
     call([sys.executable, "-m", "pgtfast.train", *words(kind, world, tmp_path / "one")])
-    call([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "pgtfast.train",
-          *words(kind, world, tmp_path / "two")])  # fmt: skip
+    call(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            "2",
+            "-m",
+            "pgtfast.train",
+            *words(kind, world, tmp_path / "two"),
+        ]
+    )
     one, two = (
-        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("one", "two")
-    )  # fmt: skip
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
     assert len(one) == len(two) == 3
     for a, b in zip(one, two, strict=True):
         assert a.keys() == b.keys()
