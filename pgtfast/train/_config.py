@@ -11,6 +11,7 @@ import torch
 
 from .._errors import PgtfastError
 from ..images.augment import AugmentConfig
+from ..images.pipeline import Normalize
 from ..loading.loader import LoaderConfig
 from ._datasets import Datasets
 
@@ -70,7 +71,7 @@ class TrainingConfig(SessionConfig):
     """Data, optimisation and bookkeeping of a network that learns from images."""
 
     datasets: Datasets
-    """Root folders of the datasets, by kind."""
+    """Root folders of the data sets."""
     batch_size: int
     """People a step, over all processes and parts of the step."""
     accumulate: int = 1
@@ -122,7 +123,7 @@ class TrainingConfig(SessionConfig):
             raise PgtfastError("held_out_every: 1 would keep every image out of training; wanted 0, or 2 and more")
         if list(self.decay_epochs) != sorted(self.decay_epochs) or any(not e > 0 for e in self.decay_epochs):
             raise PgtfastError(f"decay_epochs: wanted rising epochs above 0, got {self.decay_epochs!r}")
-        if not self.datasets.roots():
+        if not self.datasets:
             raise PgtfastError("datasets: none given; name at least one root folder, e.g. --datasets.coco DIR")
 
     def total_steps(self, steps_per_epoch: int) -> int:
@@ -146,7 +147,7 @@ class TrainingConfig(SessionConfig):
 
 
 def loader_config(
-    config: TrainingConfig, crop_size: tuple[int, int], normalize: Literal["unit", "imagenet"], device: torch.device
+    config: TrainingConfig, crop_size: tuple[int, int], normalize: Normalize, device: torch.device
 ) -> LoaderConfig:
     """How images are read and cropped."""
     return LoaderConfig(

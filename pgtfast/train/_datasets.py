@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,41 +14,41 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..datasets.roots import KINDS, open_dataset
 from ..loading import Supervision
-from ..people import ImageSet
+from ..people import ImageSet, Role
 
 
-@dataclass(frozen=True, kw_only=True)
-class Datasets:
-    """Root folders by kind; which files are looked for in them stands in `pgtfast.datasets.roots`."""
+class Datasets(Mapping[str, tuple[Path, ...]]):
+    """Root folders by the name of their data set, in the order of the registry: ``Datasets(coco=Path("data/coco"))``.
 
-    h36m: tuple[Path, ...] = ()
-    """Human3.6M (motion capture)."""
-    mpi_inf_3dhp: tuple[Path, ...] = ()
-    """MPI-INF-3DHP (motion capture)."""
-    muco: tuple[Path, ...] = ()
-    """MuCo-3DHP (motion capture)."""
-    coco: tuple[Path, ...] = ()
-    """COCO keypoints, whole-body or persons (in the wild)."""
-    mpii: tuple[Path, ...] = ()
-    """MPII human pose (in the wild)."""
-    lspet: tuple[Path, ...] = ()
-    """Leeds sports, extended (in the wild)."""
-    crowdpose: tuple[Path, ...] = ()
-    """CrowdPose (in the wild)."""
-    instavariety: tuple[Path, ...] = ()
-    """InstaVariety (in the wild)."""
-    up3d: tuple[Path, ...] = ()
-    """UP-3D (in the wild)."""
-    pw3d: tuple[Path, ...] = ()
-    """3DPW (the bridge: in the wild, with 3D)."""
+    Args:
+        roots: one folder or several of each data set; names are those of `pgtfast.datasets.roots.KINDS`.
 
-    def roots(self) -> list[tuple[str, Path]]:
-        """(kind, folder) of every root."""
-        return [(f.name, Path(root)) for f in fields(self) for root in getattr(self, f.name)]
+    Raises:
+        PgtfastError: a name is not registered.
+    """
 
-    def only(self, *roles: str) -> Datasets:
-        """The kinds of some roles alone: "mocap", "wild", "bridge"."""
-        return replace(self, **{f.name: () for f in fields(self) if KINDS[f.name] not in roles})
+    def __init__(self, **roots: Path | Sequence[Path]) -> None:
+        unknown = roots.keys() - KINDS.keys()
+        if unknown:
+            raise PgtfastError(f"datasets: no data set {', '.join(sorted(unknown))}; registered are {', '.join(KINDS)}")
+        folders = {name: (path,) if isinstance(path, (str, Path)) else tuple(path) for name, path in roots.items()}
+        self._roots = {name: tuple(map(Path, folders[name])) for name in KINDS if folders.get(name)}
+
+    def __getitem__(self, name: str) -> tuple[Path, ...]:
+        return self._roots[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._roots)
+
+    def __len__(self) -> int:
+        return len(self._roots)
+
+    def __repr__(self) -> str:
+        return f"Datasets({', '.join(f'{name}={paths}' for name, paths in self.items())})"
+
+    def of(self, *roles: Role) -> Datasets:
+        """The data sets of some roles alone."""
+        return Datasets(**{name: paths for name, paths in self.items() if KINDS[name] in roles})
 
 
 def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
@@ -58,7 +58,7 @@ def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
         PgtfastError: a folder is missing, or nobody in it can be used.
     """
     opened = []
-    for kind, root in datasets.roots():
+    for kind, root in [(name, root) for name, roots in datasets.items() for root in roots]:
         if not root.is_dir():
             raise PgtfastError(
                 f"datasets.{kind}: no folder {root}. Give the dataset's root: --datasets.{kind} DIR; for a free one: "

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..images.pipeline import MEAN, STD, Normalize
+
 _ANNOTATED, _PREDICTED = (255, 235, 59), (64, 224, 255)
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def to_images(image: Tensor, normalize: str) -> np.ndarray:
+def to_images(image: Tensor, normalize: Normalize) -> np.ndarray:
     """(B, 3, H, W) normalised as the network takes it -> (B, H, W, 3) uint8 RGB."""
-    image = image.detach().float().cpu()
-    if normalize == "imagenet":
-        image = image * torch.tensor(_DEVIATION)[:, None, None] + torch.tensor(_MEAN)[:, None, None]
+    mean, std = (torch.tensor(values[normalize])[:, None, None] for values in (MEAN, STD))
+    image = image.detach().float().cpu() * std + mean
     return (image * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from .._errors import PgtfastError
+from ..datasets.roots import KINDS
 from ._config import SessionConfig
+from ._datasets import Datasets
 
 
 def load_recipe(name: str) -> Any:
@@ -43,7 +46,10 @@ def override(config: Any, name: str, arguments: list[str]) -> Any:
         raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
     if not isinstance(config, SessionConfig):
         raise PgtfastError(f"{name}: wanted a recipe that returns a training config, got {type(config).__name__}")
-    chosen = tyro.cli(type(config), default=config, args=arguments, prog=f"python -m pgtfast.train {name}")
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.struct_rule(dataset_options)
+    prog = f"python -m pgtfast.train {name}"
+    chosen = tyro.cli(type(config), default=config, args=arguments, prog=prog, registry=registry)
     refuse_idle(config, chosen)
     return chosen
 
@@ -56,3 +62,21 @@ def refuse_idle(recipe: SessionConfig, config: SessionConfig) -> None:
         idle.pop("epochs", None)
     for name in changed & idle.keys():
         raise PgtfastError(f"{name}: it would change nothing: {idle[name]}")
+
+
+def dataset_options(info: Any) -> Any:
+    """How tyro makes :class:`Datasets`: an option for every registered data set."""
+    from tyro.constructors import StructConstructorSpec, StructFieldSpec
+
+    if info.type is not Datasets:
+        return None
+    given = info.default if isinstance(info.default, Datasets) else Datasets()
+    return StructConstructorSpec(
+        instantiate=Datasets,
+        fields=tuple(
+            StructFieldSpec(
+                name=name, type=tuple[Path, ...], default=given.get(name, ()), helptext=f"Root folders; role {role}."
+            )
+            for name, role in KINDS.items()
+        ),
+    )

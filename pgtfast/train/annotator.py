@@ -21,7 +21,7 @@ from ..networks import Annotator, NetworkConfig, place
 from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
 from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
-from ..people import ImageSet
+from ..people import ImageSet, Role
 from ..priors import VPoser, load_vposer
 from ._annotator_loss import LossWeights, annotator_loss, loss_targets
 from ._config import TrainingConfig, loader_config
@@ -113,13 +113,14 @@ class AnnotatorConfig(TrainingConfig):
                 "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with "
                 "--no-recipe-3"
             )
-        if self.recipe_1 and not self.datasets.only("bridge").roots():
+        if self.recipe_1 and not self.datasets.of("bridge"):
             raise PgtfastError(
                 "datasets.pw3d: recipe 1 learns from a bridge set; give one, or switch the recipe off with "
                 "--no-recipe-1"
             )
-        for role, example in (("mocap", "h36m"), ("wild", "coco")):
-            if not self.datasets.only(role).roots():
+        examples: dict[Role, str] = {"mocap": "h36m", "wild": "coco"}
+        for role, example in examples.items():
+            if not self.datasets.of(role):
                 raise PgtfastError(
                     f"datasets: half of a batch is of role {role}, but no such set is given, e.g. --datasets.{example} "
                     "DIR"
@@ -140,10 +141,10 @@ class AnnotatorConfig(TrainingConfig):
 
 def train_annotator(config: AnnotatorConfig) -> TrainResult:
     """Train, and write the run's folder; `pgtfast.networks.files.load_annotator` reads the result."""
-    roles = ("mocap", "wild", "bridge") if config.recipe_1 else ("mocap", "wild")
+    roles: tuple[Role, ...] = ("mocap", "wild", "bridge") if config.recipe_1 else ("mocap", "wild")
     sets = [
         replace(s, use_3d=s.role == "mocap" or (s.role == "bridge" and config.bridge_3d))
-        for s in open_all(config.datasets.only(*roles))
+        for s in open_all(config.datasets.of(*roles))
     ]
     body, prior = load_body(config.body), load_vposer(config.prior)
     names = config.supervision or default_supervision(sets, body, config.network.mode)

@@ -76,10 +76,19 @@ def test_the_schedule(world, tmp_path):
     assert factors[-1] == pytest.approx(0.01, abs=1e-3)
 
 
-def test_every_kind_of_dataset_has_a_field():
-    from pgtfast.datasets.roots import KINDS as known
+def test_data_sets_are_the_registered_ones_in_their_order(tmp_path, capsys):
+    from pgtfast.datasets.roots import KINDS
 
-    assert {f.name for f in dataclasses.fields(Datasets)} == set(known) - {"mupots"}
+    chosen = Datasets(**{name: tmp_path / name for name in reversed(KINDS)})
+    assert list(chosen) == list(KINDS)
+    assert list(chosen.of("wild", "bridge")) == [name for name, role in KINDS.items() if role != "mocap"]
+    assert Datasets(coco=(tmp_path,)) == Datasets(coco=tmp_path, h36m=())
+    with pytest.raises(PgtfastError, match=r"^datasets: no data set nowhere; registered are h36m, "):
+        Datasets(nowhere=tmp_path)
+    with pytest.raises(SystemExit):
+        override(load_recipe("python_training.annotator:tiny")(), "python_training.annotator:tiny", ["--help"])
+    told = capsys.readouterr().out
+    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in KINDS)
 
 
 @pytest.mark.parametrize(
