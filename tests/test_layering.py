@@ -19,7 +19,8 @@ LAYERS = (
     ("ops",),
     ("body", "priors", "metrics"),
     ("people",),
-    ("images", "datasets", "formats", "quality", "loading", "fitting", "networks", "engines", "visuals", "runs"),
+    ("runs",),
+    ("images", "datasets", "formats", "quality", "loading", "fitting", "networks", "engines", "visuals"),
     ("synth", "train", "fit", "export", "annotate", "convert", "evaluate", "report", "bench", "doctor"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

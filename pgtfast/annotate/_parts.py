@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..formats.store import PartNote, write_part
 from ..loading.bulk import Finished, PersonCrops, Shard
 from ..people import Reason, Skip
 from ..people.arrow import to_arrow
 from ..quality.measure import Origin, solved
+from ..runs.parts import PartNote, write_part
 from ._bodies import Found
 
 LOST = Skip(Reason.NO_CROP, "the loader gave no crop of this person")

@@ -15,10 +15,10 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
-from ..formats.store import part_name
 from ..images.bulk_source import Place
 from ..loading.bulk import Shard
 from ..people import People, empty_people
+from ..runs.parts import part_name
 from ._inputs import Input
 
 PLAN_FILE = "plan.sqlite"

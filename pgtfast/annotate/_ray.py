@@ -12,7 +12,7 @@ import numpy as np
 
 from .._errors import PgtfastError
 from .._options import needing
-from ..formats.store import PartNote
+from ..runs.parts import PartNote
 from ..runs.stop import Stop
 from ._parts import Written
 from ._work import Annotating, Job

@@ -6,24 +6,25 @@ import argparse
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from .._errors import PgtfastError
 from .._options import chosen_device, needing
-from ..formats import Store
-from ..formats.bulk import export_neuralannot, finish_run
-from ..formats.store import part_name
+from ..formats.bulk import export_neuralannot
 from ..quality.score import load_quality
+from ..runs.parts import Store, part_name
+from ..runs.processes import run_processes
 from ..runs.stop import Stop
+from ..runs.summary import finish_run
 from ._inputs import Input, open_input
 from ._network import LoadedNetwork
 from ._parts import Written
 from ._plan import PLAN_FILE, Plan, write_plan
-from ._processes import run_processes
 from ._ray import run_ray
-from ._work import Annotating, Job
+from ._work import Annotating, Job, ShardTask
 
 PROBED = 64
 """So many images are looked for before anything is annotated."""
@@ -42,11 +43,13 @@ def run(options: argparse.Namespace) -> int:
     with Store(options.out, _config(options, source, network)) as store:
         if isinstance(source.images, Path):
             store.write_run(images=str(source.images.resolve()))
-        if store.finished and len(store.notes) == store.run.get("parts"):
-            print(f"{options.out}: finished already, {store.run['counts']['read']} people; nothing is annotated again")
+        if store.finished and len(store.notes) == store.metadata.get("parts"):
+            print(
+                f"{options.out}: finished already, {store.metadata['counts']['read']} people; nothing is annotated again"
+            )
         else:
             plan = _plan(options, source, job, store)
-            with Stop() as stop:
+            with Stop("ending after the shards in work; once more ends at once", settle=0, kill=True) as stop:
                 done, seconds = _annotate(options, job, network, plan, store, stop)
             left = plan.left(set(store.notes))
             if stop.signal is not None and left:
@@ -79,14 +82,14 @@ def _plan(options: argparse.Namespace, source: Input, job: Job, store: Store) ->
     path, new = store.folder / PLAN_FILE, not store.notes
     try:
         if not path.is_file():
-            write_plan(path, source, part_size=options.part_size, shards=store.run.get("shards"))
+            write_plan(path, source, part_size=options.part_size, shards=store.metadata.get("shards"))
         plan = Plan(path)
         _look_for_images(plan, source, job)
     except PgtfastError:
         if new:
             store.discard(PLAN_FILE)
         raise
-    if store.run.get("shards") != plan.shards or store.finished:
+    if store.metadata.get("shards") != plan.shards or store.finished:
         store.write_run(shards=plan.shards, finished=False)
     there = sum(note.rows for note in store.notes.values())
     if store.notes:
@@ -143,10 +146,18 @@ def _annotate(
         elif options.workers == "ray":
             run_ray(job, left, options.processes, written, stop)
         elif options.processes > 1:
-            run_processes(job, left, options.processes, written, stop)
+            tasks = [ShardTask(replace(job, device=device)) for device in _devices(job.device, options.processes)]
+            run_processes(tasks, left, written, stop, piece="shard")
         else:
             Annotating(job, network).run(stop.until(left), written)
     return done, time.perf_counter() - started
+
+
+def _devices(device: str, count: int) -> list[str]:
+    """Of each process; with "cuda" process i has GPU i."""
+    if device != "cuda":
+        return [device] * count
+    return [f"cuda:{number % torch.cuda.device_count()}" for number in range(count)]
 
 
 def _finish(store: Store, plan: Plan, job: Job, done: int, seconds: float) -> None:
@@ -157,8 +168,7 @@ def _finish(store: Store, plan: Plan, job: Job, done: int, seconds: float) -> No
             f"{store.folder}: {len(missing)} shards were not written; the same command goes on with them"
         )
     finish_run(
-        store, read=plan.people, done=done, seconds=seconds, device=job.device, threads=torch.get_num_threads(), verb="annotated",
-        torch=torch.__version__,
+        store, read=plan.people, done=done, seconds=seconds, device=job.device, threads=torch.get_num_threads(), verb="annotated"
     )  # fmt: skip
     store.write_run(parts=len(store.notes))
     plan.path.unlink()

@@ -67,6 +67,16 @@ class Job:
         return f"{METHOD}+refine" if self.refine else METHOD
 
 
+@dataclass(frozen=True)
+class ShardTask:
+    """What another process does: the shards that it is given."""
+
+    job: Job
+
+    def __call__(self, numbers: Iterator[int], report: Callable[[int, Written], None]) -> None:
+        Annotating(self.job).run(numbers, lambda part: report(part.shard, part))
+
+
 class Annotating:
     """A network at work.
 

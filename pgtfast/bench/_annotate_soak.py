@@ -12,7 +12,7 @@ from typing import Any
 
 from .._errors import PgtfastError
 from ..formats import read_records
-from ..formats.store import MANIFEST
+from ..runs.parts import MANIFEST
 from ._annotate_set import prepare
 from ._process import status_mib
 from ._report import about_machine

@@ -14,9 +14,9 @@ from ..annotate._inputs import Input
 from ..annotate._parts import PartWriter
 from ..annotate._plan import PLAN_FILE, Plan, write_plan
 from ..annotate._work import Annotating, Job
-from ..formats.store import FOLDER
 from ..loading.bulk import Finished, PersonCrops
 from ..people import People
+from ..runs.parts import FOLDER
 from ._annotate_plain import Plain
 from ._decode import AHEAD, Decoder
 

@@ -28,8 +28,9 @@ from ..formats.recamera import joint_points
 from ..formats.sam3d_body import read_sam3d_body
 from ..formats.smplify_x import read_smplify_x
 from ..formats.spin import is_fits, read_fits, read_spin_bodies, with_fits
-from ..formats.store import FOLDER, RUN_FILE
 from ..priors import load_vposer
+from ..runs.folder import RUN_FILE
+from ..runs.parts import FOLDER
 from ._match import check_rows
 from ._options import WORLD
 

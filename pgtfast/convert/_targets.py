@@ -28,7 +28,7 @@ from ..formats import (
 from ..formats.bodies import OTHERS, Bodies, joined, to_table
 from ..formats.notes import Notes
 from ..formats.people_index import PeopleIndex
-from ..formats.store import Store
+from ..runs import Store
 
 _PLACED = ("transl", "focal", "center")
 

@@ -21,14 +21,15 @@ from ..files.atomic import file_sha256
 from ..fitting.adam import adam
 from ..fitting.problem import WITHOUT_PRIOR, Weights
 from ..fitting.smplify import FitResult, fit_keypoints
-from ..formats import Store
-from ..formats.bulk import export_neuralannot, finish_run, left_over
+from ..formats.bulk import export_neuralannot
 from ..people import People, Reason, Skip
 from ..people.arrow import to_arrow
 from ..people.cameras import cameras
 from ..priors import VPoser, limit_violation, load_vposer, prior_energy
 from ..quality.measure import Origin, solved
 from ..quality.score import Quality, load_quality
+from ..runs import Store
+from ..runs.summary import finish_run
 
 SOLVERS = {"adam": adam}
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     with Store(options.out, _config(options, body, prior, weights, quality)) as store:
         if options.images is not None:
             store.write_run(images=str(Path(options.images).resolve()))
-        left = left_over(people, store)
+        left = store.missing(people)
         if store.finished and not left.any():
             print(f"{options.out}: finished already, {len(people)} people; nothing is fitted again")
         else:
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
                     bar.update(len(chosen))
             finish_run(
                 store, read=len(people), done=fitted, seconds=time.perf_counter() - started, device=str(device),
-                threads=torch.get_num_threads(), verb="fitted", torch=torch.__version__,
+                threads=torch.get_num_threads(), verb="fitted",
             )  # fmt: skip
         _extras(store, options, body)
 

@@ -1,8 +1,8 @@
 """Pseudo-ground-truth files: the columnar store, and the published formats."""
 
 from ..people.arrow import SCHEMA
+from ..runs import Store, read_records
 from .neuralannot import NeuralAnnotFile, read_neuralannot, write_neuralannot
-from .store import Store, read_records
 
 __all__ = [
     "SCHEMA",

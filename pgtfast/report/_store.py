@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
-from ..formats.store import FOLDER, RUN_FILE
 from ..people.arrow import KEY, SCHEMA, conformed, present
 from ..people.arrow import vectors as numbers
+from ..runs.folder import RUN_FILE
+from ..runs.parts import FOLDER
 
 _EMBEDDED = ("free", "free-full")
 

@@ -17,7 +17,7 @@ import pgtfast.loading.bulk  # noqa: F401
 from pgtfast._cli import run
 from pgtfast.annotate.__main__ import main
 from pgtfast.annotate._parts import Written
-from pgtfast.formats.store import PartNote
+from pgtfast.runs.parts import PartNote
 
 STEPS = ("mkdir", "fsync", "replace", "unlink")
 """Calls of the system that change what the next run finds."""
@@ -42,32 +42,32 @@ def annotate_and_die(arguments: list[str], told: Path, step: int) -> None:
     annotate(arguments, told)
 
 
-def ask_and_die(pipe) -> None:
+def ask_and_die(pipe, task) -> None:
     """A worker that is killed over its first shard."""
     pipe.send(("next", None))
     pipe.recv()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die(pipe) -> None:
+def die(pipe, task) -> None:
     """A worker that is killed while it starts."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def ask_and_leave(pipe) -> None:
+def ask_and_leave(pipe, task) -> None:
     """A worker that is killed before it has the answer."""
     pipe.send(("next", None))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def work(pipe) -> None:
+def work(pipe, task) -> None:
     """A worker that writes what it is given."""
     while True:
         pipe.send(("next", None))
         number = pipe.recv()
         if number is None:
             return
-        pipe.send(("written", Written(number, PartNote("", 0, 0), 0)))
+        pipe.send(("done", (number, Written(number, PartNote("", 0, 0), 0))))
 
 
 def _counted(call, left):

@@ -21,7 +21,7 @@ from pgtfast.annotate._options import parse
 from pgtfast.annotate._plan import Plan, image_key, write_plan
 from pgtfast.datasets import read_coco_persons
 from pgtfast.formats import read_records
-from pgtfast.formats.store import part_name
+from pgtfast.runs.parts import part_name
 from tests.helpers.tars import write_tar
 
 

@@ -8,15 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.annotate import _processes
 from pgtfast.annotate._inputs import open_input
 from pgtfast.annotate._options import parse
 from pgtfast.annotate._run import _job
+from pgtfast.annotate._work import ShardTask
+from pgtfast.runs import processes
 from pgtfast.runs.stop import Stop
 from tests.annotate import children
 from tests.annotate.runs import annotate, check_same, parts, rows, words
@@ -120,18 +120,18 @@ def started(forks, monkeypatch):
     made = []
 
     def chosen(*targets):
-        def start(job, device):
+        def start(task):
             here, there = forks.Pipe()
             target = targets[min(len(made), len(targets) - 1)]
-            process = forks.Process(target=target, args=(there,), daemon=True)
+            process = forks.Process(target=target, args=(there, task), daemon=True)
             process.start()
             there.close()
             if target is children.ask_and_leave:
                 process.join()  # its question is there, and nobody for the answer
             made.append(process)
-            return _processes._Worker(process, here, device)
+            return processes._Worker(process, here, task)
 
-        monkeypatch.setattr(_processes, "_started", start)
+        monkeypatch.setattr(processes, "_started", start)
         return made
 
     return chosen
@@ -140,8 +140,8 @@ def started(forks, monkeypatch):
 def run_shards(*shards: int) -> list[int]:
     """Those written by two workers."""
     done = []
-    job = SimpleNamespace(device="cpu")
-    _processes.run_processes(job, list(shards), 2, lambda part: done.append(part.shard), Stop())
+    tasks = [object(), object()]
+    processes.run_processes(tasks, shards, lambda part: done.append(part.shard), Stop(), piece="shard")
     return sorted(done)
 
 
@@ -172,7 +172,7 @@ def test_processes_that_never_live_to_have_a_shard_are_told(target, started):
 def test_a_process_that_starts_leaves_ctrl_c_to_its_parent(crowd, tmp_path, capfd):
     given = words(crowd, tmp_path / "none.ckpt", tmp_path / "run")
     options = parse(given)
-    worker = _processes._started(_job(options, open_input(options)), "cpu")
+    worker = processes._started(ShardTask(_job(options, open_input(options))))
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(worker.process.pid, number)

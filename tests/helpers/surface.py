@@ -17,6 +17,7 @@ MODULES = (
     "pgtfast.priors",
     "pgtfast.metrics",
     "pgtfast.people",
+    "pgtfast.runs",
     "pgtfast.datasets",
     "pgtfast.loading",
     "pgtfast.formats",

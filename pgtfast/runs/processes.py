@@ -1,4 +1,4 @@
-"""Several processes of one machine, one a GPU: each asks for shards when it needs people."""
+"""Several processes of one machine: each asks for a numbered piece of work when it is ready for one."""
 
 from __future__ import annotations
 
@@ -7,82 +7,95 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import Any, Protocol
 
 from .._errors import PgtfastError
-from ..runs.stop import Stop
-from ._parts import Written
-from ._work import Annotating, Job
+from .stop import Stop
 
 TRIES = 2
-"""So many processes may die over a shard before it is given up, and so many for each of the first ones without a shard."""
+"""So many processes may die over a piece before it is given up, and so many for each of the first ones without a piece."""
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """Signals that the parent alone heeds."""
+
+
+class Task(Protocol):
+    """What a process does; it is sent there by pickle."""
+
+    def __call__(self, numbers: Iterator[int], report: Callable[[int, Any], None]) -> None:
+        """Do the pieces of these numbers and report the result of each, from any thread; PgtfastErrors end the run."""
 
 
 @dataclass
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    device: str
-    shards: set[int] = field(default_factory=set)
-    """Given out and not yet written."""
+    task: Task
+    pieces: set[int] = field(default_factory=set)
+    """Given out and not yet reported."""
 
 
-def run_processes(job: Job, shards: list[int], count: int, written: Callable[[Written], object], stop: Stop) -> None:
-    """Annotate shards in `count` processes.
+def run_processes(
+    tasks: Sequence[Task],
+    numbers: Sequence[int],
+    reported: Callable[[Any], object],
+    stop: Stop,
+    *,
+    piece: str = "piece",
+) -> None:
+    """Do numbered pieces of work in one process a task.
 
-    Shards of a process that dies go to another one, which is started in its place.
+    Pieces of a process that dies go to another one, which is started in its place.
 
     Args:
-        job: what each does; with device "cuda" process i has GPU i.
-        shards: numbers of those to do.
-        count: processes.
-        written: is called with each part that is there.
+        tasks: what each process does.
+        numbers: of the pieces.
+        reported: is called with each result.
         stop: nothing is given out any more once it has a signal.
+        piece: word for a piece, for messages.
 
     Raises:
-        PgtfastError: of a process; or shards over which processes died; or all died without one.
+        PgtfastError: of a process; or pieces over which processes died; or all died without one.
     """
-    queue, tries, failed = deque(shards), dict[int, int](), list[str]()
-    idle = 0  # processes that died without a shard
+    queue, tries, failed = deque(numbers), dict[int, int](), list[str]()
+    idle = 0  # processes that died without a piece
     workers: list[_Worker] = []
     try:
-        workers += [_started(job, device) for device in _devices(job.device, min(count, len(shards)))]
+        workers += [_started(task) for task in tasks[: len(numbers)]]
         enough = TRIES * len(workers)
         while workers:
             ready = connection.wait([worker.pipe for worker in workers])
             for worker in [w for w in workers if w.pipe in ready]:
                 try:
-                    kind, told = worker.pipe.recv()
+                    kind, content = worker.pipe.recv()
                 except (EOFError, OSError):
                     workers.remove(worker)
-                    _ended(worker, queue, tries, failed)
+                    _ended(worker, queue, tries, failed, piece)
                     died = worker.process.exitcode
-                    idle += bool(died and not worker.shards)
+                    idle += bool(died and not worker.pieces)
                     if died and queue and stop.signal is None and not failed:
-                        if worker.shards or idle < enough:
-                            workers.append(_started(job, worker.device))
+                        if worker.pieces or idle < enough:
+                            workers.append(_started(worker.task))
                         elif not workers:
                             failed.append(
-                                f"{idle} processes died without a shard, the last with exit code {died} "
+                                f"{idle} processes died without a {piece}, the last with exit code {died} "
                                 "(negative: a signal; out of memory?); the same command goes on from the parts that are there"
                             )
                     continue
                 if kind == "next":
                     number = queue.popleft() if queue and stop.signal is None and not failed else None
                     _give(worker, number, queue)
-                elif kind == "written":
-                    worker.shards.discard(told.shard)
-                    written(told)
+                elif kind == "done":
+                    number, result = content
+                    worker.pieces.discard(number)
+                    reported(result)
                 elif kind == "failed":
-                    failed.append(told)
+                    failed.append(content)
     finally:
         for worker in workers:
             worker.process.kill()
@@ -90,10 +103,10 @@ def run_processes(job: Job, shards: list[int], count: int, written: Callable[[Wr
         raise PgtfastError("; ".join(dict.fromkeys(failed)))
 
 
-def _started(job: Job, device: str) -> _Worker:
+def _started(task: Task) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, replace(job, device=device)), daemon=True)
+    process = context.Process(target=_serve, args=(there, task), daemon=True)
     resource_tracker.ensure_running()  # else it starts within, and then lets the signals through
     # a Ctrl-C in the terminal is for all: children have it blocked from birth, here it comes after the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
@@ -102,19 +115,11 @@ def _started(job: Job, device: str) -> _Worker:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     there.close()
-    return _Worker(process, here, device)
-
-
-def _devices(device: str, count: int) -> list[str]:
-    if device != "cuda":
-        return [device] * count
-    import torch
-
-    return [f"cuda:{number % torch.cuda.device_count()}" for number in range(count)]
+    return _Worker(process, here, task)
 
 
 def _give(worker: _Worker, number: int | None, queue: deque[int]) -> None:
-    """Answer a process that asked for a shard."""
+    """Answer a process that asked for a piece."""
     try:
         worker.pipe.send(number)
     except OSError:  # it has died since; the end of its pipe is read next
@@ -122,35 +127,35 @@ def _give(worker: _Worker, number: int | None, queue: deque[int]) -> None:
             queue.appendleft(number)
         return
     if number is not None:
-        worker.shards.add(number)
+        worker.pieces.add(number)
 
 
-def _ended(worker: _Worker, queue: deque[int], tries: dict[int, int], failed: list[str]) -> None:
-    """Give the shards of a process that has ended to others."""
+def _ended(worker: _Worker, queue: deque[int], tries: dict[int, int], failed: list[str], piece: str) -> None:
+    """Give the pieces of a process that has ended to others."""
     worker.process.join()
-    for number in sorted(worker.shards):
+    for number in sorted(worker.pieces):
         tries[number] = tries.get(number, 0) + 1
         if tries[number] < TRIES:
             queue.append(number)
         else:
             failed.append(
-                f"shard {number}: {TRIES} processes died over it, the last with exit code {worker.process.exitcode} "
+                f"{piece} {number}: {TRIES} processes died over it, the last with exit code {worker.process.exitcode} "
                 "(negative: a signal; out of memory?); the same command goes on from the parts that are there"
             )
 
 
-def _serve(pipe: Connection, job: Job) -> None:
+def _serve(pipe: Connection, task: Task) -> None:
     """A process's life."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # the parent decides when to end
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sending = threading.Lock()
 
-    def send(kind: str, told: Any) -> None:
+    def send(kind: str, content: Any) -> None:
         with sending:
-            pipe.send((kind, told))
+            pipe.send((kind, content))
 
-    def shards() -> Iterator[int]:
+    def numbers() -> Iterator[int]:
         while True:
             send("next", None)
             number = pipe.recv()
@@ -159,7 +164,7 @@ def _serve(pipe: Connection, job: Job) -> None:
             yield number
 
     try:
-        Annotating(job).run(shards(), lambda part: send("written", part))
+        task(numbers(), lambda number, result: send("done", (number, result)))
     except PgtfastError as error:
         send("failed", str(error))
     pipe.close()

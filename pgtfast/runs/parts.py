@@ -1,4 +1,4 @@
-"""The columnar store of a run: Parquet parts that appear whole or not at all, their manifest, and run.json."""
+"""The columnar store of a run: Parquet parts that appear whole or not at all, and their manifest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
-from ..people.arrow import KEY, SCHEMA, conformed, present
+from ..people import People
+from ..people.arrow import KEY, SCHEMA, conformed, from_arrow, present
+from .folder import RunFolder
 
-RUN_FILE = "run.json"
 MANIFEST = "manifest.jsonl"
 FOLDER = "annotations"
 
@@ -30,103 +32,42 @@ class PartNote(NamedTuple):
     bytes: int
 
 
-class Store:
-    """The folder of a run. One process at a time writes to it.
+class Store(RunFolder):
+    """The folder of a run with its parts. One process at a time writes to it.
 
     Args:
         folder: RUN; made if absent.
-        config: what decides the result; kept in run.json and compared when the run is taken up again.
+        config: what decides the result; kept in run.json and compared when the run is resumed.
+
+    Attributes:
+        notes: what the manifest says of each part, by the name of its file.
 
     Raises:
-        PgtfastError: the folder cannot be written, is in use, holds other files, or a run of another config.
+        PgtfastError: as of :class:`RunFolder`, and where a part is not as it was written.
     """
 
-    def __init__(self, folder: str | Path, config: dict[str, Any]) -> None:
-        self.folder = Path(folder)
-        self.config = json.loads(json.dumps(config))
+    def __init__(self, folder: str | Path, config: Any) -> None:
+        super().__init__(folder, config)
         self.parts = self.folder / FOLDER
-        self._run_before()
-        try:
-            self.parts.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
-            for left in (*self.folder.glob(".*.tmp"), *self.parts.glob(".*.tmp")):
-                left.unlink()
-        except OSError as error:
-            raise PgtfastError(
-                f"--out {self.folder}: cannot be written ({error.strerror}); choose a folder that you may write to"
-            ) from error
-        try:
-            before = (
-                self._run_before()
-            )  # again: until the lock was held, another process may have begun or ended the run
-            self.run: dict[str, Any] = before or {"config": self.config, "finished": False}
-            if before is None:
-                self.write_run()
+        with self._closed_on_error():
+            with disk_errors(self.parts):
+                self.parts.mkdir(exist_ok=True)
             self.notes = self._noted()
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def finished(self) -> bool:
-        return bool(self.run.get("finished"))
-
-    def _run_before(self) -> dict[str, Any] | None:
-        """What run.json says, if this folder is a run already; refuses one of another config and folders that are no run."""
-        path = self.folder / RUN_FILE
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            known = (FOLDER,) if self.parts.is_dir() and not any(self.parts.glob("part-*")) else ()
-            if self.folder.is_dir() and any(
-                not p.name.startswith(".") and p.name not in known for p in self.folder.iterdir()
-            ):
-                raise PgtfastError(
-                    f"--out {self.folder}: holds files but no {RUN_FILE}, so it is no run; choose a new or empty folder"
-                ) from None
-            return None
-        except OSError as error:
-            raise PgtfastError(f"--out {self.folder}: cannot be read ({error.strerror}); wanted a folder") from error
-        try:
-            run = json.loads(text)
-            theirs = run["config"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise PgtfastError(f"{path}: damaged ({type(error).__name__}: {error}); choose another --out") from error
-        if theirs != self.config:
-            keys = sorted(k for k in {*theirs, *self.config} if theirs.get(k) != self.config.get(k))
-            changed = "; ".join(f"{k}: {theirs.get(k)!r} there, {self.config.get(k)!r} now" for k in keys)
-            raise PgtfastError(
-                f"--out {self.folder}: holds a run of another config ({changed}); choose another folder, or repeat that config"
-            )
-        return run
-
-    def _locked(self) -> int:
-        import fcntl
-
-        handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise PgtfastError(
-                f"--out {self.folder}: another process is writing this run; wait for it, or choose another folder"
-            ) from None
-        return handle
-
-    def close(self) -> None:
-        """Let other processes write."""
-        os.close(self._lock)
 
     def __enter__(self) -> Store:
         return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def keys(self) -> set[tuple]:
         """(dataset, image_path, annotation_id) of all rows written so far."""
         table = read_records(self.folder, columns=KEY)
         return set(zip(*(table[name].to_pylist() for name in KEY), strict=True))
+
+    def missing(self, people: People) -> np.ndarray:
+        """(N,) bool: the people that the store has no row of yet."""
+        done = self.keys()
+        ids = (int(number) for number in people.annotation_id)
+        keys = zip((people.dataset for _ in range(len(people))), people.image_path, ids, strict=True)
+        return np.array([key not in done for key in keys], bool)
 
     def write_part(self, table: pa.Table) -> Path:
         """Append rows as the next part.
@@ -140,12 +81,10 @@ class Store:
         return self.parts / note.part
 
     def discard(self, *names: str) -> None:
-        """Take away what a run that has no part yet has made, and these files: nothing of it is worth keeping."""
-        for name in (*names, RUN_FILE, MANIFEST, ".lock"):
-            (self.folder / name).unlink(missing_ok=True)
-        for folder in (self.parts, self.folder):
-            with contextlib.suppress(OSError):  # it holds other things
-                folder.rmdir()
+        """Remove what a run that has no part yet has made, and these files."""
+        with contextlib.suppress(OSError):  # it holds other things
+            self.parts.rmdir()
+        super().discard(*names, MANIFEST)
 
     def note(self, note: PartNote) -> None:
         """Put a part that is there into the manifest."""
@@ -186,13 +125,6 @@ class Store:
             with disk_errors(path), replacing(path) as partial:
                 partial.write_text("".join(json.dumps(note._asdict()) + "\n" for note in there.values()))
         return there
-
-    def write_run(self, **changes: Any) -> None:
-        """Update run.json."""
-        self.run.update(changes)
-        path = self.folder / RUN_FILE
-        with disk_errors(path), replacing(path) as partial:
-            partial.write_text(json.dumps(self.run, indent=1) + "\n", encoding="utf-8")
 
 
 def part_name(number: int) -> str:
@@ -255,3 +187,13 @@ def read_records(run: str | Path, *, columns: Sequence[str] | None = None) -> pa
     wanted = list(SCHEMA.names if columns is None else columns)
     tables = list(iter_records(run, columns=wanted))
     return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in wanted]).empty_table()
+
+
+def iter_people(run: str | Path) -> Iterator[People]:
+    """The people of a run, part by part.
+
+    Raises:
+        PgtfastError: a part is damaged, or of people of several datasets or body models.
+    """
+    for number, table in enumerate(iter_records(run)):
+        yield from_arrow(table, f"{run}: part {number}")

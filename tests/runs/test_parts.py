@@ -15,11 +15,10 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.files.atomic import replacing
-from pgtfast.formats import SCHEMA, Store, read_records
-from pgtfast.formats.store import iter_records
 from pgtfast.people import LAYOUTS, Reason, Skip, empty_people
-from pgtfast.people.arrow import to_arrow
+from pgtfast.people.arrow import SCHEMA, to_arrow
 from pgtfast.people.table import objects
+from pgtfast.runs import Store, iter_people, iter_records, read_records
 
 
 def people(ids, valid=True) -> pa.Table:
@@ -203,3 +202,20 @@ def test_records_come_part_by_part(tmp_path):
         store.write_part(people([3]))
     parts = list(iter_records(tmp_path / "run", columns=("annotation_id",)))
     assert [part["annotation_id"].to_pylist() for part in parts] == [[1, 2], [3]]
+
+
+def test_people_come_part_by_part(tmp_path):
+    with Store(tmp_path / "run", {}) as store:
+        store.write_part(people([1, 2]))
+        store.write_part(people([3], valid=False))
+    first, second = iter_people(tmp_path / "run")
+    assert (first.annotation_id.tolist(), first.has_body.tolist()) == ([1, 2], [True, True])
+    assert (second.annotation_id.tolist(), second.has_body.tolist()) == ([3], [False])
+    assert second.reason[0].code is Reason.NO_CROP
+
+
+def test_people_without_a_row_are_told(tmp_path):
+    with Store(tmp_path / "run", {}) as store:
+        store.write_part(people([1, 2]))
+        some = replace(empty_people("tiny", [2, 3, 1]), image_path=objects(["a.jpg", "a.jpg", "b.jpg"]))
+        assert store.missing(some).tolist() == [False, True, True]
