@@ -26,7 +26,7 @@ enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 set(PGTFAST_WITH_CUDA ON)
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real) # code for 8.0 runs on 8.6 and 8.9 too
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90-real) # code for 8.0 runs on 8.6 and 8.9 too
   if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
     list(APPEND CMAKE_CUDA_ARCHITECTURES 100-real 120)
   else()

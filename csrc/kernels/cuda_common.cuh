@@ -28,26 +28,6 @@ struct DeviceLimits {
 };
 cudaError_t read_limits(DeviceLimits& limits);
 
-// Memory of one call, taken and given back in the order of the stream (inside a graph: nodes of it).
-class StreamMemory {
- public:
-  StreamMemory(int64_t bytes, cudaStream_t stream) : stream_(stream), status_(cudaMallocAsync(&data_, size_t(bytes), stream)) {
-    if (status_ != cudaSuccess) data_ = nullptr, cudaGetLastError();
-  }
-  ~StreamMemory() {
-    if (data_) cudaFreeAsync(data_, stream_);
-  }
-  StreamMemory(const StreamMemory&) = delete;
-  StreamMemory& operator=(const StreamMemory&) = delete;
-  cudaError_t status() const { return status_; }
-  float* data() const { return static_cast<float*>(data_); }
-
- private:
-  void* data_ = nullptr;
-  cudaStream_t stream_;
-  cudaError_t status_;
-};
-
 // Bodies in a block and what one takes of shared memory: a record of `stride` floats each, the stride odd, so that the threads of a warp, one body
 // a lane, read the same place of their records without bank conflicts.
 struct Records {
@@ -79,7 +59,12 @@ template <class... P, class... A>
 cudaError_t launch(void (*kernel)(P...), int64_t blocks, int64_t slices, int threads, size_t shared, cudaStream_t stream, const A&... arguments) {
   if (blocks > 0x7fffffff || slices > 65535) return cudaErrorInvalidConfiguration;
   cudaError_t status = cudaSuccess;
-  if (shared > 48 * 1024) status = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared));
+  if (shared > 48 * 1024) {  // always the device's most: threads that launch one kernel with different sizes set the same
+    DeviceLimits limits;
+    status = read_limits(limits);
+    if (status == cudaSuccess)
+      status = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, limits.shared_bytes);
+  }
   if (status == cudaSuccess) {
     cudaLaunchConfig_t config = {};
     config.gridDim = dim3(unsigned(blocks), unsigned(slices));

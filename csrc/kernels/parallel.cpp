@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,16 +22,20 @@ struct OpenMp {
   int (*thread_count)() = nullptr;
 };
 
-int find_gomp(dl_phdr_info* info, size_t, void* handle) {
-  if (!strstr(info->dlpi_name, "libgomp")) return 0;
-  *static_cast<void**>(handle) = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
-  return 1;
+// Keeps the path of a loaded libgomp: of several that of torch, which may be one of its own. The loader's lock is held during the walk, so nothing is
+// opened here: with another thread in dlopen that would wait for ever.
+int find_gomp(dl_phdr_info* info, size_t, void* path_) {
+  std::string& path = *static_cast<std::string*>(path_);
+  const bool torchs = strstr(info->dlpi_name, "/torch/") || strstr(info->dlpi_name, "/torch.libs/");
+  if (strstr(info->dlpi_name, "libgomp") && (path.empty() || torchs)) path = info->dlpi_name;
+  return 0;
 }
 
 OpenMp find_openmp() {
-  void* handle = nullptr;
-  dl_iterate_phdr(find_gomp, &handle);
+  std::string path;
+  dl_iterate_phdr(find_gomp, &path);
   OpenMp found;
+  void* handle = path.empty() ? nullptr : dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (!handle) return found;
   found.parallel = reinterpret_cast<decltype(found.parallel)>(dlsym(handle, "GOMP_parallel"));
   found.thread_number = reinterpret_cast<decltype(found.thread_number)>(dlsym(handle, "omp_get_thread_num"));

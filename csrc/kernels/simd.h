@@ -127,8 +127,16 @@ PGT_HD void sin_cos(Vec<double> x, Vec<double>& s, Vec<double>& c) {
   }
 }
 
-// Sine and cosine, |x| up to 8192 with an absolute error under 1.5e-7: reduction by multiples of pi/2 in three parts (Cody and Waite), then the
-// Taylor polynomials of degree 9 and 10 on [-pi/4, pi/4].
+// Whether any lane is set.
+template <class S>
+PGT_HD bool any(Mask<S> m) {
+  typename Lanes<S>::Bits bits = 0;
+  for (int i = 0; i < Lanes<S>::count; ++i) bits |= m.v[i];
+  return bits != 0;
+}
+
+// Sine and cosine with an absolute error under 1.5e-7: reduction by multiples of pi/2 in three parts (Cody and Waite), then the Taylor polynomials of
+// degree 9 and 10 on [-pi/4, pi/4]. The reduction holds up to 8192; lanes beyond that, which poses never need, go through the library one by one.
 PGT_HD void sin_cos(Vec<float> x, Vec<float>& s, Vec<float>& c) {
   using V = Vec<float>;
   using I = Mask<float>;
@@ -145,6 +153,13 @@ PGT_HD void sin_cos(Vec<float> x, Vec<float>& s, Vec<float>& c) {
   V a = select(swap, cosine, sine), b = select(swap, sine, cosine);
   s = select(I{(quadrant & 2) != 0}, V(0) - a, a);
   c = select(I{((quadrant + 1) & 2) != 0}, V(0) - b, b);
+  if (__builtin_expect(any(V(8192) < select(x < V(0), V(0) - x, x)), 0)) {
+    for (int i = 0; i < V::kLanes; ++i) {
+      float si, ci;
+      ::pgt::sin_cos(float(x.v[i]), si, ci);
+      s.v[i] = si, c.v[i] = ci;
+    }
+  }
 }
 
 // Transpose of a square of kLanes x kLanes, in log2 stages of two-operand shuffles.

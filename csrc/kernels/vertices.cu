@@ -6,8 +6,8 @@
 //
 // Adjoint: the same with one row tile a warp; each tile computes its blend again, adds weight * g [x, 1]^T to the gradients of the bone transforms (a warp
 // owns the bones whose number it has modulo the warps), turns g into the gradient of the rest vertex and multiplies by the transpose of the basis (a warp
-// owns blocks of columns): 18 MFLOP a body. Every slice leaves its sums (2 KB a body) in memory of the stream; a second kernel adds them slice by slice and
-// runs the adjoint of the chain. No atomics: the result of a device is the same every time.
+// owns blocks of columns): 18 MFLOP a body. Every slice leaves its sums (2 KB a body) in scratch memory of the caller; a second kernel adds them slice by slice
+// and runs the adjoint of the chain. No atomics: the result of a device is the same every time.
 #include "body_block.cuh"
 #include "vertices.h"
 
@@ -231,6 +231,27 @@ __global__ void __launch_bounds__(kFinishThreads)
   unpose_bodies(in, layout, block, grad, layout.rest);
 }
 
+// How the adjoint is launched, and what it needs of scratch: the sums of every slice.
+struct BackwardPlan {
+  Records records, finish;
+  int64_t blocks = 0, scratch = 0;
+  int slices = 0, slice_tiles = 0;
+
+  cudaError_t make(const BodyInput<float>& in, const SkinTerms<float>& terms) {
+    DeviceLimits limits;
+    if (cudaError_t status = read_limits(limits)) return status;
+    const SkinLayout layout(in, true);
+    records = fit_skin(limits.shared_bytes, layout.stage, kBackwardThreads, 2 * kRowTile);
+    finish = fit_skin(limits.shared_bytes, layout.stage, kFinishThreads, 0);
+    if (records.bodies == 0 || finish.bodies == 0) return cudaErrorInvalidConfiguration;
+    blocks = ceil_div(in.batch, records.bodies);
+    const Slices cut(limits, blocks, terms.tiles(), kBackwardThreads / records.bodies, 2);
+    slices = cut.count, slice_tiles = cut.tiles;
+    scratch = (slices > 0 ? slices : 1) * in.batch * (layout.sums() + 3);
+    return cudaSuccess;
+  }
+};
+
 }  // namespace
 
 int vertices_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, float* out, void* stream) {
@@ -249,29 +270,36 @@ int vertices_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, flo
                 slices.tiles, out);
 }
 
-int vertices_backward_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, const float* grad_out, const BodyGrad<float>& grad, void* stream_) {
+int vertices_backward_scratch_cuda(const BodyInput<float>& in, int vertices, int64_t& floats) {
+  floats = 0;
+  if (in.batch == 0) return cudaSuccess;
+  const DeviceGuard guard(in.pose);
+  if (guard.status() != cudaSuccess) return guard.status();
+  SkinTerms<float> terms{};
+  terms.vertices = vertices;
+  BackwardPlan plan;
+  if (cudaError_t status = plan.make(in, terms)) return status;
+  floats = plan.scratch;
+  return cudaSuccess;
+}
+
+int vertices_backward_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, const float* grad_out, const BodyGrad<float>& grad, float* scratch,
+                           void* stream_) {
   if (in.batch == 0) return cudaSuccess;
   if (!aligned16(terms.packed)) return cudaErrorMisalignedAddress;
   const cudaStream_t stream = static_cast<cudaStream_t>(stream_);
   const DeviceGuard guard(in.pose);
   if (guard.status() != cudaSuccess) return guard.status();
-  DeviceLimits limits;
-  if (cudaError_t status = read_limits(limits)) return status;
   const SkinLayout layout(in, true);
-  const Records records = fit_skin(limits.shared_bytes, layout.stage, kBackwardThreads, 2 * kRowTile),
-                finish = fit_skin(limits.shared_bytes, layout.stage, kFinishThreads, 0);
-  if (records.bodies == 0 || finish.bodies == 0) return cudaErrorInvalidConfiguration;
-  const int64_t blocks = ceil_div(in.batch, records.bodies);
-  const Slices slices(limits, blocks, terms.tiles(), kBackwardThreads / records.bodies, 2);
-  const StreamMemory sums((slices.count > 0 ? slices.count : 1) * in.batch * (layout.sums() + 3) * int64_t(sizeof(float)), stream);
-  if (sums.status() != cudaSuccess) return sums.status();
+  BackwardPlan plan;
+  if (cudaError_t status = plan.make(in, terms)) return status;
   cudaError_t status = cudaSuccess;
-  if (slices.count > 0)
-    status = launch(vertices_backward_kernel, blocks, slices.count, kBackwardThreads, records.bytes(), stream, in, terms, layout, records, slices.tiles,
-                    grad_out, sums.data());
+  if (plan.slices > 0)
+    status = launch(vertices_backward_kernel, plan.blocks, plan.slices, kBackwardThreads, plan.records.bytes(), stream, in, terms, layout, plan.records,
+                    plan.slice_tiles, grad_out, scratch);
   if (status == cudaSuccess)
-    status = launch(vertices_finish_kernel, ceil_div(in.batch, finish.bodies), 1, kFinishThreads, finish.bytes(), stream, in, layout, finish, slices.count,
-                    static_cast<const float*>(sums.data()), grad);
+    status = launch(vertices_finish_kernel, ceil_div(in.batch, plan.finish.bodies), 1, kFinishThreads, plan.finish.bytes(), stream, in, layout, plan.finish,
+                    plan.slices, static_cast<const float*>(scratch), grad);
   return status;
 }
 

@@ -26,6 +26,9 @@ PGT_DECLARE_CPU(template <class S>
 
 // CUDA, float: zero, or a cudaError_t. Pointers of `terms` and `in` on the device.
 int vertices_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, float* out, void* stream);
-int vertices_backward_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, const float* grad_out, const BodyGrad<float>& grad, void* stream);
+int vertices_backward_cuda(const BodyInput<float>& in, const SkinTerms<float>& terms, const float* grad_out, const BodyGrad<float>& grad, float* scratch,
+                           void* stream);
+// Floats of scratch that the adjoint needs on the device of in.pose; sets `floats`.
+int vertices_backward_scratch_cuda(const BodyInput<float>& in, int vertices, int64_t& floats);
 
 }  // namespace pgt

@@ -42,12 +42,12 @@ PGT_HD void leaky_relu(S slope, int rows, int64_t plane, Vec<S>* x) {
     for (int r = 0; r < rows; ++r) x[n * plane + r] = select(x[n * plane + r] < Vec<S>(0), broadcast(slope) * x[n * plane + r], x[n * plane + r]);
 }
 
-// An activated value keeps the sign of its input where the slope is positive, so it tells which side it was on.
+// An activated value is above zero exactly where its input was, for any slope from 0 on.
 template <int N, class S>
 PGT_HD void leaky_relu_vjp(S slope, int rows, int64_t plane, const Vec<S>* activated, Vec<S>* grad) {
   for (int n = 0; n < N; ++n)
     for (int r = 0; r < rows; ++r)
-      grad[n * plane + r] = select(activated[n * plane + r] < Vec<S>(0), broadcast(slope) * grad[n * plane + r], grad[n * plane + r]);
+      grad[n * plane + r] = select(Vec<S>(0) < activated[n * plane + r], grad[n * plane + r], broadcast(slope) * grad[n * plane + r]);
 }
 
 template <int N, class S>

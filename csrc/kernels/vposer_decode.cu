@@ -57,7 +57,7 @@ __device__ __forceinline__ void layer_vjp(const BodyBlock& block, const float* p
     transposed_columns(packed, columns, c, tiles, own + rows, acc);
 #pragma unroll
     for (int k = 0; k < kColumnBlock; ++k)
-      if (c + k < columns) own[g + c + k] = own[g + c + k] < 0.0f ? slope * acc[k] : acc[k];
+      if (c + k < columns) own[g + c + k] = own[g + c + k] > 0.0f ? acc[k] : slope * acc[k];
   }
 }
 

@@ -9,10 +9,10 @@ namespace pgt {
 
 template <class S>
 struct DecoderTerms {
-  int latents;    // Z
-  int hidden;     // H
-  int rotations;  // N
-  S slope;
+  int latents;       // Z
+  int hidden;        // H
+  int rotations;     // N
+  S slope;           // 0 or more
   const S* packed1;  // (ceil(H / 12), Z, 12)
   const S* bias1;    // (H,)
   const S* packed2;  // (ceil(H / 12), H, 12)

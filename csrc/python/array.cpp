@@ -35,8 +35,15 @@ DType read_dtype(const dlpack::DataType& d) {
 std::string device_name(const dlpack::Tensor& t) {
   if (t.device.type == dlpack::kCpu || t.device.type == dlpack::kCudaHost) return "cpu";
   if (t.device.type == dlpack::kCuda) return "cuda:" + std::to_string(t.device.id);
-  return "device type " + std::to_string(t.device.type);
+  static const char* const names[] = {
+      "",       "",       "",        "",    "OpenCL", "", "", "Vulkan", "Metal", "VPI", "ROCm", "ROCm host", "an extension device", "CUDA managed memory",
+      "oneAPI", "WebGPU", "Hexagon", "MAIA"};
+  const int type = t.device.type;
+  if (type > 3 && type < int(sizeof(names) / sizeof(*names)) && *names[type]) return names[type];
+  return "device type " + std::to_string(type);
 }
+
+bool known_device(const dlpack::Tensor& t) { return t.device.type == dlpack::kCpu || t.device.type == dlpack::kCudaHost || t.device.type == dlpack::kCuda; }
 
 std::string shape_text(const int64_t* shape, int ndim) {
   std::string s = "(";
@@ -70,22 +77,40 @@ Array::Array(const char* op, const char* name, py::handle source) : op_(op), nam
     tensor_ = &static_cast<dlpack::Managed*>(PyCapsule_GetPointer(capsule, "dltensor"))->tensor;
     PyCapsule_SetName(capsule, "used_dltensor");
   } else if (PyCapsule_IsValid(capsule, "dltensor_versioned")) {
+    auto* managed = static_cast<dlpack::ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"));
+    if (managed->version.major > dlpack::kMajor)  // only the version is where it was: the capsule keeps its array
+      fail(true, "DLPack of version " + std::to_string(dlpack::kMajor) + " at most", "version " + std::to_string(managed->version.major));
     versioned_ = true;
-    tensor_ = &static_cast<dlpack::ManagedVersioned*>(PyCapsule_GetPointer(capsule, "dltensor_versioned"))->tensor;
+    flags_ = managed->flags & (dlpack::kReadOnly | dlpack::kCopied);
+    tensor_ = &managed->tensor;
     PyCapsule_SetName(capsule, "used_dltensor_versioned");
   } else {
     fail(true, "a fresh DLPack capsule", "one that was used before");
   }
   dtype_ = read_dtype(tensor_->dtype);
+  if (!known_device(*tensor_)) {
+    const std::string device = device_name(*tensor_);
+    release();
+    fail(false, "an array on cpu or cuda", "one on " + device);
+  }
 }
 
 Array::Array(Array&& other) noexcept
-    : op_(other.op_), name_(other.name_), capsule_(std::move(other.capsule_)), tensor_(other.tensor_), versioned_(other.versioned_), dtype_(other.dtype_) {
+    : op_(other.op_),
+      name_(other.name_),
+      capsule_(std::move(other.capsule_)),
+      tensor_(other.tensor_),
+      versioned_(other.versioned_),
+      flags_(other.flags_),
+      dtype_(other.dtype_) {
   other.tensor_ = nullptr;
 }
 
-Array::~Array() {
+Array::~Array() { release(); }
+
+void Array::release() {
   if (!tensor_) return;
+  tensor_ = nullptr;
   if (versioned_) {
     auto* managed = static_cast<dlpack::ManagedVersioned*>(PyCapsule_GetPointer(capsule_.ptr(), "used_dltensor_versioned"));
     if (managed->deleter) managed->deleter(managed);
@@ -114,6 +139,8 @@ const Array& Array::required() const {
   if (!present()) fail(true, "an array", "None");
   return *this;
 }
+
+void Array::fail_read_only() const { fail(false, "an array that may be written", flags_ & dlpack::kCopied ? "a copy of one" : "a read-only one"); }
 
 void Array::fail(bool type_error, const std::string& wanted, const std::string& got) const {
   std::string message = std::string(op_) + ": " + name_ + ": wanted " + wanted + ", got " + got;

@@ -5,6 +5,7 @@
 
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 
 #include "dlpack.h"
 
@@ -29,8 +30,10 @@ class Array {
   DType dtype() const { return dtype_; }
   bool cuda() const { return tensor_->device.type == dlpack::kCuda; }
   int device() const { return tensor_->device.id; }
+  // Throws where the array is to be written (S is not const) and its owner forbids it, or would never see it.
   template <class S>
   S* data() const {
+    if (!std::is_const<S>::value && flags_) fail_read_only();
     return tensor_ ? reinterpret_cast<S*>(static_cast<char*>(tensor_->data) + tensor_->byte_offset) : nullptr;
   }
 
@@ -42,6 +45,8 @@ class Array {
   const Array& required() const;
 
  private:
+  void release();  // gives the array back to its owner
+  [[noreturn]] void fail_read_only() const;
   [[noreturn]] void fail(bool type_error, const std::string& wanted, const std::string& got) const;
 
   const char* op_;
@@ -49,6 +54,7 @@ class Array {
   py::object capsule_;
   dlpack::Tensor* tensor_ = nullptr;
   bool versioned_ = false;
+  uint64_t flags_ = 0;
   DType dtype_ = DType::other;
 };
 

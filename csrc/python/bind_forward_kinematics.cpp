@@ -9,12 +9,12 @@ namespace {
 
 // Local rotations (N, J, 3, 3), offsets (N, J, 3) and the tree.
 struct ChainArrays {
-  Array rotations, offsets, parents;
+  Array rotations, offsets;
   Tree tree;
 
   ChainArrays(const char* op, py::handle rotations_, py::handle offsets_, py::handle parents_)
-      : rotations(op, "rotations", rotations_), offsets(op, "offsets", offsets_), parents(op, "parents", parents_) {
-    tree = read_tree(op, parents);
+      : rotations(op, "rotations", rotations_), offsets(op, "offsets", offsets_) {
+    tree = read_tree(op, parents_);
     rotations.required();
     rotations.check(rotations, rotations.dtype(), {-1, tree.joints, 3, 3});
     check_positions(offsets);

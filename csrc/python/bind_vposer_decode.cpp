@@ -35,6 +35,9 @@ struct DecoderArrays {
             packed1.data<const S>(), bias1.data<const S>(), packed2.data<const S>(), bias2.data<const S>(),
             packed3.data<const S>(), bias3.data<const S>()};
   }
+  static void check_slope(const char* op, double slope) {
+    if (!(slope >= 0)) throw py::value_error(std::string(op) + ": slope: wanted 0 or more, got " + std::to_string(slope));
+  }
   int64_t rotations() const { return bias3.size(0) / 6; }
 };
 
@@ -50,6 +53,7 @@ void run(py::handle latent, py::handle packed1, py::handle b1, py::handle packed
   const char* op = "vposer_decode";
   Array z = read_latent(op, latent);
   DecoderArrays terms(op, z, packed1, b1, packed2, b2, packed3, b3);
+  DecoderArrays::check_slope(op, slope);
   Array out(op, "matrices", matrices);
   out.required().check(z, z.dtype(), {z.size(0), terms.rotations(), 9});
   launch(
@@ -70,6 +74,7 @@ void run_backward(py::handle latent, py::handle packed1, py::handle b1, py::hand
   const char* op = "vposer_decode_backward";
   Array z = read_latent(op, latent);
   DecoderArrays terms(op, z, packed1, b1, packed2, b2, packed3, b3);
+  DecoderArrays::check_slope(op, slope);
   Array g(op, "grad_matrices", grad_matrices), out(op, "grad_latent", grad_latent);
   g.required().check(z, z.dtype(), {z.size(0), terms.rotations(), 9});
   out.required().check(z, z.dtype(), {z.size(0), z.size(1)});

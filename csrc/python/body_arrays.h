@@ -1,22 +1,34 @@
 // The arrays that every op on a posed body takes, checked and turned into the kernels' structs.
 #pragma once
 
+#include <pybind11/stl.h>
+
+#include <vector>
+
 #include "../kernels/body.h"
 #include "../kernels/isa.h"
 #include "array.h"
 
 namespace pgt {
 
-inline Tree read_tree(const char* op, const Array& parents) {
+// Parents as a list of numbers, which leaves no array on the CPU among those of a device, or as an array.
+inline std::vector<int64_t> read_parents(const char* op, py::handle source) {
+  if (py::isinstance<py::list>(source) || py::isinstance<py::tuple>(source)) return source.cast<std::vector<int64_t>>();
+  const Array parents(op, "parents", source);
   if (!parents.present() || parents.cuda() || parents.dtype() != DType::int32 || parents.ndim() != 1)
-    throw py::type_error(std::string(op) + ": parents: wanted an int32 array of shape (J,) on the CPU");
-  parents.check_contiguous();
+    throw py::type_error(std::string(op) + ": parents: wanted a list of numbers or an int32 array of shape (J,) on the CPU");
+  const int32_t* first = parents.check_contiguous().data<const int32_t>();
+  return std::vector<int64_t>(first, first + parents.size(0));
+}
+
+inline Tree read_tree(const char* op, py::handle source) {
+  const std::vector<int64_t> parents = read_parents(op, source);
   Tree tree{};
-  if (parents.size(0) < 1 || parents.size(0) > kMaxJoints)
-    throw py::value_error(std::string(op) + ": parents: wanted 1 to " + std::to_string(kMaxJoints) + " joints, got " + std::to_string(parents.size(0)));
-  tree.joints = int(parents.size(0));
+  if (parents.empty() || parents.size() > kMaxJoints)
+    throw py::value_error(std::string(op) + ": parents: wanted 1 to " + std::to_string(kMaxJoints) + " joints, got " + std::to_string(parents.size()));
+  tree.joints = int(parents.size());
   for (int j = 0; j < tree.joints; ++j) {
-    int32_t p = parents.data<int32_t>()[j];
+    const int64_t p = parents[j];
     if (j == 0 ? p != -1 : (p < 0 || p >= j))
       throw py::value_error(std::string(op) + ": parents: wanted -1 first, then parents before children; joint " + std::to_string(j) + " has parent " +
                             std::to_string(p));
@@ -26,12 +38,12 @@ inline Tree read_tree(const char* op, const Array& parents) {
 }
 
 struct BodyArrays {
-  Array pose, betas, transl, parents, offsets;
+  Array pose, betas, transl, offsets;
 
   BodyArrays(const char* op, py::handle pose_, py::handle betas_, py::handle transl_, py::handle parents_, py::handle offsets_)
-      : pose(op, "pose", pose_), betas(op, "betas", betas_), transl(op, "transl", transl_), parents(op, "parents", parents_), offsets(op, "offsets", offsets_) {
+      : pose(op, "pose", pose_), betas(op, "betas", betas_), transl(op, "transl", transl_), offsets(op, "offsets", offsets_) {
     pose.required().check_contiguous();
-    tree = read_tree(op, parents);
+    tree = read_tree(op, parents_);
     if (pose.ndim() != 3 || pose.size(1) != tree.joints || (pose.size(2) != 3 && pose.size(2) != 9))
       throw py::value_error(std::string(op) + ": pose: wanted shape (N, " + std::to_string(tree.joints) + ", 3 or 9)");
     DType s = pose.dtype();
@@ -110,10 +122,10 @@ struct LandmarkArrays {
  private:
   void check_indices(const char* op, int joints) const {
     int64_t pairs = pair_bone.size(0), rows = packed.size(0) * 12 / 3, last = 0;
-    bool good = pair_start.data<int32_t>()[0] == 0 && pair_start.data<int32_t>()[landmarks()] == pairs;
-    for (int64_t k = 0; k <= landmarks(); ++k) good = good && pair_start.data<int32_t>()[k] >= last, last = pair_start.data<int32_t>()[k];
+    bool good = pair_start.data<const int32_t>()[0] == 0 && pair_start.data<const int32_t>()[landmarks()] == pairs;
+    for (int64_t k = 0; k <= landmarks(); ++k) good = good && pair_start.data<const int32_t>()[k] >= last, last = pair_start.data<const int32_t>()[k];
     for (int64_t p = 0; p < pairs; ++p) {
-      int32_t bone = pair_bone.data<int32_t>()[p], row = moment_row.data<int32_t>()[p];
+      int32_t bone = pair_bone.data<const int32_t>()[p], row = moment_row.data<const int32_t>()[p];
       good = good && bone >= 0 && bone < joints && row >= -1 && row < rows;
     }
     if (!good) throw py::value_error(std::string(op) + ": the landmark terms hold an index out of range");

@@ -9,6 +9,10 @@ constexpr int32_t kCpu = 1;
 constexpr int32_t kCuda = 2;
 constexpr int32_t kCudaHost = 3;
 
+constexpr uint32_t kMajor = 1;  // the newest layout that is known here
+constexpr uint64_t kReadOnly = 1;
+constexpr uint64_t kCopied = 2;
+
 struct Device {
   int32_t type;
   int32_t id;
@@ -39,7 +43,7 @@ struct ManagedVersioned {
   Version version;
   void* context;
   void (*deleter)(ManagedVersioned*);
-  uint64_t flags;  // bit 0: read only
+  uint64_t flags;  // kReadOnly, kCopied
   Tensor tensor;
 };
 

@@ -9,7 +9,9 @@ namespace pgt {
 const char* cuda_error_text(int status);  // kernels/cuda_common.cu
 
 void check_cuda(const char* op, int status) {
-  if (status != 0) throw std::runtime_error(std::string(op) + ": CUDA error: " + cuda_error_text(status));
+  if (status != 0)
+    throw std::runtime_error(std::string(op) + ": CUDA error: " + cuda_error_text(status) +
+                             "; it may come from an earlier op on this device: CUDA_LAUNCH_BLOCKING=1 in the environment shows which");
 }
 #endif
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,18 +22,48 @@ except ImportError as error:
 LIBRARY = torch.library.Library("pgtfast", "DEF")
 
 
-def call(name: str, tensors: Sequence[Tensor | None], *options: Any) -> None:
-    """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream."""
+def call(name: str, tensors: Sequence[Tensor | Sequence[int] | None], *options: Any) -> None:
+    """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream; lists of numbers go as they are."""
     first = tensors[0]
-    assert first is not None
-    if first.device.type == "cpu":
-        threads, stream = torch.get_num_threads(), 0
-    elif first.device.type == "cuda":
-        threads, stream = 1, torch.cuda.current_stream(first.device).cuda_stream
+    assert isinstance(first, Tensor)
+    device, capsules = first.device, [to_dlpack(t) if isinstance(t, Tensor) else t for t in tensors]
+    run = getattr(_core, name)
+    if device.type == "cpu":
+        run(*capsules, *options, threads=torch.get_num_threads(), stream=0)
+    elif device.type == "cuda":
+        with torch.cuda.device(device):  # torch's guard makes no context on a device that the process does not use
+            run(*capsules, *options, threads=1, stream=torch.cuda.current_stream(device).cuda_stream)
     else:
-        raise ValueError(f"{name}: wanted tensors on cpu or cuda, got {first.device}")
-    capsules = [None if t is None else to_dlpack(t) for t in tensors]
-    getattr(_core, name)(*capsules, *options, threads=threads, stream=stream)
+        raise ValueError(f"{name}: wanted tensors on cpu or cuda, got {device}")
+
+
+def ask(name: str, tensor: Tensor, *numbers: int) -> int:
+    """A number that `_core` says of a call with this tensor, such as the scratch that it needs."""
+    with torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext():
+        return getattr(_core, name)(to_dlpack(tensor), *numbers)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def float32_under_autocast(op: Callable[P, R]) -> Callable[P, R]:
+    """The rule of the ops under autocast: float16 and bfloat16 tensors go to float32, and what the op computes stays so (geometry needs the bits)."""
+
+    @functools.wraps(op)
+    def call_op(*args: P.args, **kwargs: P.kwargs) -> R:
+        devices = [t.device.type for t in (*args, *kwargs.values()) if isinstance(t, Tensor)]
+        if not devices or not torch.is_autocast_enabled(devices[0]):
+            return op(*args, **kwargs)
+        with torch.autocast(devices[0], enabled=False):
+            return op(*map(_to_float32, args), **{name: _to_float32(v) for name, v in kwargs.items()})  # type: ignore[arg-type]
+
+    return call_op
+
+
+def _to_float32(value: Any) -> Any:
+    half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if half else value
 
 
 class _NoSecondDerivative(torch.autograd.Function):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import check_floating, check_tail, flatten_batch
 
 
+@float32_under_autocast
 def forward_kinematics(rotations: Tensor, offsets: Tensor, parents: Tensor) -> tuple[Tensor, Tensor]:
     """Global rotations and positions of a tree of joints.
 

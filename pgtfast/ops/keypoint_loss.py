@@ -8,15 +8,16 @@ from torch import Tensor
 from pgtfast.reference.losses import KeypointLoss
 from pgtfast.reference.terms import LandmarkTerms
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import body_inputs
-from .landmarks import BODY_SCHEMA, TERMS_SCHEMA, empty_grads, terms_tensors, wanted_grads
+from .landmarks import BODY_SCHEMA, TERMS_SCHEMA, empty_grads, terms_arguments, wanted_grads
 
 MODELS = ("perspective", "weak")
 PENALTIES = ("l1", "mse", "geman_mcclure")
 NORMS = ("coordinate", "euclidean")
 
 
+@float32_under_autocast
 def keypoint_loss(
     pose: Tensor,
     betas: Tensor | None,
@@ -94,7 +95,7 @@ def keypoint_loss(
     wants_grad = torch.is_grad_enabled() and any(
         t is not None and t.requires_grad for t in (pose, betas, transl, latent)
     )
-    sums, count = _loss(pose, betas, transl, *terms_tensors(terms), *target, *options, wants_grad)[:2]
+    sums, count = _loss(pose, betas, transl, *terms_arguments(terms), *target, *options, wants_grad)[:2]
     if reduction == "mean":
         data, latent_term, betas_term = sums.sum(0).unbind()
         people = max(1, sums.shape[0])

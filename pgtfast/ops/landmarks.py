@@ -6,13 +6,14 @@ from torch import Tensor
 
 from pgtfast.reference.terms import LandmarkTerms
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import body_inputs
 
-BODY_SCHEMA = "Tensor pose, Tensor? betas, Tensor? transl, Tensor parents, Tensor offsets"
+BODY_SCHEMA = "Tensor pose, Tensor? betas, Tensor? transl, int[] parents, Tensor offsets"
 TERMS_SCHEMA = "Tensor packed, Tensor moment_row, Tensor pair_bone, Tensor pair_mass, Tensor pair_start"
 
 
+@float32_under_autocast
 def landmarks(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: LandmarkTerms) -> Tensor:
     """Landmarks of posed bodies, exact, without computing a vertex (docs/landmarks.md).
 
@@ -32,14 +33,14 @@ def landmarks(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: 
         TypeError: not a tensor, or another dtype.
     """
     batch, (pose, betas, transl) = body_inputs("landmarks", pose, betas, transl, terms)
-    points = _landmarks(pose, betas, transl, *terms_tensors(terms))
+    points = _landmarks(pose, betas, transl, *terms_arguments(terms))
     return points if len(batch) == 1 else points.view(*batch, *points.shape[1:])
 
 
-def terms_tensors(terms: LandmarkTerms) -> tuple[Tensor, ...]:
-    """The tensors of the terms in the order of the op schemas."""
+def terms_arguments(terms: LandmarkTerms) -> tuple:
+    """The tree and the tensors of the terms in the order of the op schemas."""
     return (
-        terms.parents,
+        terms.tree,
         terms.offsets,
         terms.packed,
         terms.moment_row,
@@ -87,12 +88,24 @@ def _backward_fake(pose, betas, transl, parents, offsets, packed, moment_row, pa
     return empty_grads(pose, betas, transl)
 
 
+def save_body(ctx, inputs: tuple) -> None:
+    """Keep the inputs of an op on a posed body for its backward pass: the tensors, and the tree, which is none."""
+    ctx.save_for_backward(*inputs[:3], *inputs[4:])
+    ctx.parents = inputs[3]
+
+
+def saved_body(ctx) -> tuple:
+    """What :func:`save_body` kept."""
+    saved = ctx.saved_tensors
+    return (*saved[:3], ctx.parents, *saved[3:])
+
+
 def _setup_context(ctx, inputs, output):
-    ctx.save_for_backward(*inputs)
+    save_body(ctx, inputs)
 
 
 def _autograd(ctx, grad):
-    inputs = ctx.saved_tensors
+    inputs = saved_body(ctx)
     grads = _landmarks_backward(*inputs, grad)
     return (*wanted_grads(grads, inputs[1], inputs[2]), *(None,) * 7)
 

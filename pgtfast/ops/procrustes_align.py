@@ -6,10 +6,11 @@ from torch import Tensor
 
 from pgtfast.reference.alignment import ProcrustesResult
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import check_floating, check_tail, flatten_batch
 
 
+@float32_under_autocast
 def procrustes_align(
     points: Tensor, target: Tensor, weights: Tensor | None = None, with_scale: bool = True
 ) -> ProcrustesResult:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import check_floating, check_tail, flatten_batch
 
 CAMERA_MODELS = {"perspective": 0, "weak": 1}
 
 
+@float32_under_autocast
 def project(points: Tensor, focal: Tensor, center: Tensor, model: str = "perspective") -> Tensor:
     """Project camera-space points to pixels.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import check_floating, check_tail, flatten_batch
 
 
+@float32_under_autocast
 def rotvec_to_matrix(rotvec: Tensor) -> Tensor:
     """Rotation matrices of rotation vectors (Rodrigues' formula).
 
@@ -28,6 +29,7 @@ def rotvec_to_matrix(rotvec: Tensor) -> Tensor:
     return _rotvec_to_matrix(flat).view(*batch, 3, 3)
 
 
+@float32_under_autocast
 def matrix_to_rotvec(matrix: Tensor) -> Tensor:
     """Rotation vectors of rotation matrices, with angle in [0, pi]; accurate at 0 and at pi.
 
@@ -47,6 +49,7 @@ def matrix_to_rotvec(matrix: Tensor) -> Tensor:
     return _matrix_to_rotvec(flat).view(*batch, 3)
 
 
+@float32_under_autocast
 def rot6d_to_matrix(x: Tensor, layout: str = "column") -> Tensor:
     """Rotation matrices of 6D vectors by Gram-Schmidt (Zhou et al. 2019).
 

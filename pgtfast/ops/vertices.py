@@ -6,13 +6,14 @@ from torch import Tensor
 
 from pgtfast.reference.terms import SkinTerms
 
-from ._border import call, define
+from ._border import ask, call, define, float32_under_autocast
 from ._checks import body_inputs
-from .landmarks import BODY_SCHEMA, empty_grads, wanted_grads
+from .landmarks import BODY_SCHEMA, empty_grads, save_body, saved_body, wanted_grads
 
 TERMS_SCHEMA = "Tensor packed, Tensor skin_bone, Tensor skin_weight"
 
 
+@float32_under_autocast
 def vertices(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: SkinTerms) -> Tensor:
     """Vertices of posed bodies: shape blend, pose blend and linear blend skinning in one pass (SMPL, Loper et al. 2015, Eq. 2-9).
 
@@ -33,7 +34,7 @@ def vertices(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: S
         TypeError: not a tensor, or another dtype.
     """
     batch, (pose, betas, transl) = body_inputs("vertices", pose, betas, transl, terms)
-    out = _vertices(pose, betas, transl, terms.parents, terms.offsets, terms.packed, terms.skin_bone, terms.skin_weight)
+    out = _vertices(pose, betas, transl, terms.tree, terms.offsets, terms.packed, terms.skin_bone, terms.skin_weight)
     return out if len(batch) == 1 else out.view(*batch, *out.shape[1:])
 
 
@@ -50,7 +51,9 @@ def _fake(pose, betas, transl, parents, offsets, packed, skin_bone, skin_weight)
 def _backward_kernel(pose, betas, transl, parents, offsets, packed, skin_bone, skin_weight, grad):
     grads = empty_grads(pose, betas, transl)
     inputs = (pose, betas, transl, parents, offsets, packed, skin_bone, skin_weight)
-    call("vertices_backward", (*inputs, grad.contiguous(), *wanted_grads(grads, betas, transl)))
+    floats = ask("vertices_backward_scratch", pose, offsets.shape[2] - 1, skin_bone.shape[0])
+    scratch = pose.new_empty(floats) if floats else None
+    call("vertices_backward", (*inputs, grad.contiguous(), *wanted_grads(grads, betas, transl), scratch))
     return grads
 
 
@@ -59,11 +62,11 @@ def _backward_fake(pose, betas, transl, parents, offsets, packed, skin_bone, ski
 
 
 def _setup_context(ctx, inputs, output):
-    ctx.save_for_backward(*inputs)
+    save_body(ctx, inputs)
 
 
 def _autograd(ctx, grad):
-    inputs = ctx.saved_tensors
+    inputs = saved_body(ctx)
     grads = _vertices_backward(*inputs, grad)
     return (*wanted_grads(grads, inputs[1], inputs[2]), *(None,) * 5)
 

@@ -6,12 +6,13 @@ from torch import Tensor
 
 from pgtfast.reference.terms import DecoderTerms
 
-from ._border import call, define
+from ._border import call, define, float32_under_autocast
 from ._checks import check_floating, check_tail
 
 SCHEMA = "Tensor latent, Tensor packed1, Tensor b1, Tensor packed2, Tensor b2, Tensor packed3, Tensor b3, float slope"
 
 
+@float32_under_autocast
 def vposer_decode(latent: Tensor, terms: DecoderTerms) -> Tensor:
     """Decode pose latents to rotations (VPoser, Pavlakos et al. 2019, in evaluation mode).
 

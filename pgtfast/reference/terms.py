@@ -9,7 +9,7 @@ Features
     leave the pose columns out, so that ``C = 1 + S``.
 
 Packed rows
-    The fused kernels multiply by these matrices twelve rows at a time, so each class carries a copy whose rows are grouped as
+    Index tables are checked here, once, on whatever device they lie; the fused kernels multiply by these matrices twelve rows at a time, so each class carries a copy whose rows are grouped as
     ``(ceil(rows / 12), columns, 12)``, zero padded.
 """
 
@@ -75,10 +75,23 @@ class _Terms:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
+def _check_range(name: str, index: Tensor, low: int, end: int) -> None:
+    """Raise unless all of an index table lies in [low, end): the kernels on a device read through it unchecked."""
+    if index.numel() and not (low <= int(index.min()) and int(index.max()) < end):
+        got = f"{int(index.min())} to {int(index.max())}"
+        raise ValueError(f"{name}: wanted indices from {low} to {end - 1}, got {got}")
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class _BodyTerms(_Terms):
     parents: Tensor
     offsets: Tensor
+
+    def _check_tree(self) -> None:
+        parents = self.parents.tolist()
+        object.__setattr__(self, "tree", tuple(parents))
+        if not parents or parents[0] != -1 or any(not 0 <= p < j for j, p in enumerate(parents[1:], 1)):
+            raise ValueError(f"parents: wanted -1 first, then parents before their children, got {parents}")
 
     @property
     def num_joints(self) -> int:
@@ -120,9 +133,17 @@ class LandmarkTerms(_BodyTerms):
     """(K + 1,) int32: first pair of each landmark."""
     packed: Tensor = field(init=False)
     """(ceil(3 M / 12), C, 12): `moments` in row tiles."""
+    tree: tuple[int, ...] = field(init=False)
+    """`parents` as numbers."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "packed", pack_rows(self.moments.flatten(0, 1)))
+        pairs, start = len(self.pair_bone), self.pair_start
+        self._check_tree()
+        _check_range("pair_bone", self.pair_bone, 0, self.num_joints)
+        _check_range("moment_row", self.moment_row, -1, len(self.moments))
+        if start.dim() != 1 or not len(start) or start[0] != 0 or start[-1] != pairs or (start[1:] < start[:-1]).any():
+            raise ValueError(f"pair_start: wanted ascending indices from 0 to the {pairs} pairs")
 
     @property
     def num_landmarks(self) -> int:
@@ -145,9 +166,13 @@ class SkinTerms(_BodyTerms):
     """(V, W): their weights, zero padded, each row sums to one."""
     packed: Tensor = field(init=False)
     """(ceil(V / 4), C, 12): `basis` in row tiles of four vertices."""
+    tree: tuple[int, ...] = field(init=False)
+    """`parents` as numbers."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "packed", pack_rows(self.basis.flatten(0, 1)))
+        self._check_tree()
+        _check_range("skin_bone", self.skin_bone, 0, self.num_joints)
 
     @property
     def num_vertices(self) -> int:
@@ -177,6 +202,10 @@ class DecoderTerms(_Terms):
     packed3: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
+        if not self.slope >= 0:
+            raise ValueError(
+                f"slope: wanted 0 or more, got {self.slope!r}; a decoder with another activation is not VPoser's"
+            )
         for k in "123":
             object.__setattr__(self, f"packed{k}", pack_rows(getattr(self, f"w{k}")))
 

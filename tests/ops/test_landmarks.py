@@ -99,7 +99,8 @@ class TestLandmarks(SlowOpTests):
             "pair_start",
         ]
         for name, arguments in self.core_calls(monkeypatch):
-            wrong = arguments[names.index(which)].copy()
+            wrong = arguments[names.index(which)]
+            wrong = list(wrong) if which == "parents" else wrong.copy()
             wrong[0] = value
             arguments[names.index(which)] = wrong
             with pytest.raises(ValueError, match=f"^{name}: .*(out of range|parents: wanted)"):

@@ -46,6 +46,15 @@ class TestRotvecToMatrix(OpTests):
     def test_special_angles(self, angle, dtype, device):
         self.agree({"rotvec": angle * axes()}, dtype, device)
 
+    @pytest.mark.parametrize("angle", [100.0, 8190.0, 8194.0, 1e5, 1e6, 3e7])
+    def test_angles_of_any_size(self, angle, isa):
+        """About one axis, where the norm of the vector is its number to the last bit, no angle is too large for the sine; its neighbours in the lanes stay."""
+        rotvec = torch.zeros(35, 3, dtype=torch.float32)
+        rotvec[torch.arange(35), torch.arange(35) % 3] = torch.linspace(-2, 2, 35)
+        rotvec[::5] *= angle
+        expected = reference.rotvec_to_matrix(rotvec.double())
+        torch.testing.assert_close(ops.rotvec_to_matrix(rotvec).double(), expected, atol=1e-6, rtol=0)
+
     def test_zero_is_exact(self, dtype, device):
         zero = torch.zeros(5, 3, dtype=dtype, device=device, requires_grad=True)
         matrix = ops.rotvec_to_matrix(zero)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import torch
 
 from .bodies import decoder_terms
@@ -16,6 +17,7 @@ class TestVposerDecode(OpTests):
     variants = {  # noqa: RUF012
         "plain": ({}, {}),
         "second version": ({"slope": 0.01}, {}),
+        "ReLU": ({"slope": 0.0}, {}),
         "small": ({"latents": 5, "hidden": 50, "rotations": 3}, {}),
         "one rotation": ({"latents": 1, "hidden": 7, "rotations": 1}, {}),
     }
@@ -27,6 +29,14 @@ class TestVposerDecode(OpTests):
         identity = torch.tensor([1.0, 0, 0, 1, 0, 0], dtype=torch.float64).repeat(rotations)
         # As in a trained decoder the two vectors are far from parallel, so that rounding is not blown up by chance.
         return {"latent": latent, "terms": dataclasses.replace(terms, b3=terms.b3 + 5 * identity)}
+
+    def test_a_negative_slope_is_refused(self):
+        with pytest.raises(ValueError, match=r"slope: wanted 0 or more, got -0\.1"):
+            self.make((1,), slope=-0.1)
+        terms = self.make((1,))["terms"].to(dtype=torch.float32)
+        weights = (terms.packed1, terms.b1, terms.packed2, terms.b2, terms.packed3, terms.b3)
+        with pytest.raises(ValueError, match=r"vposer_decode: slope: wanted 0 or more, got -0\.1"):
+            torch.ops.pgtfast.vposer_decode(torch.zeros(1, 32), *weights, -0.1)
 
     def test_zero_latent(self, dtype, device):
         arguments = self.make((3,))
