@@ -200,7 +200,12 @@ def compare_rows(compare: Comparison) -> None:
                         )
 
                     compare(f"procrustes_align {count} {batch}", align, points, points + 0.3 * random(count, 3))
-    for sizes in ({}, {"hidden": 50, "rotations": 5, "latents": 7}, {"hidden": 8, "rotations": 21, "latents": 64}):
+    for sizes in (
+        {},
+        {"slope": 0.0},
+        {"hidden": 50, "rotations": 5, "latents": 7},
+        {"hidden": 8, "rotations": 21, "latents": 64},
+    ):
         for count in (0, 40):
             latent = torch.randn(
                 count, sizes.get("latents", 32), dtype=torch.float64, generator=torch.Generator().manual_seed(4)
