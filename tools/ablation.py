@@ -108,7 +108,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
             "pgtfast.train", "python_training.pose2d:tiny", "--datasets.coco", world / "wild", "--seed", seed, *threads,
             "--loader-threads", options.threads, "--out", out / pose, *shlex.split(options.pose2d),
         ]  # fmt: skip
-        steps.append(step(pose, line, writes=out / pose / "result.json"))
+        steps.append(step(pose, line, writes=out / pose / "run.json"))
         for recipes in CONFIGURATIONS.values():
             f = f"f_{code(recipes)}_{seed}"
             line = [
@@ -117,7 +117,7 @@ def plan(options: argparse.Namespace) -> list[Step]:
                 "--datasets.pw3d", world / "bridge", *switches(recipes, out / pose), "--seed", seed, *threads,
                 "--loader-threads", options.threads, "--out", out / f, *shlex.split(options.annotator),
             ]  # fmt: skip
-            steps.append(step(f, line, [pose] if recipes[1] else [], out / f / "result.json"))
+            steps.append(step(f, line, [pose] if recipes[1] else [], out / f / "run.json"))
             for split in SPLITS:
                 name = f"{f}_{split}"
                 line = [

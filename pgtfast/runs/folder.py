@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,7 +141,7 @@ def as_json(value: Any) -> Any:
     """A config as plain JSON values; paths become text, dataclasses objects, tuples lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(name): as_json(content) for name, content in value.items()}
     if isinstance(value, (list, tuple)):
         return [as_json(content) for content in value]

@@ -11,6 +11,11 @@ import torch
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
 
+LAST = "last.ckpt"
+"""Everything that a run needs to go on."""
+BEST = "best.ckpt"
+"""The same at the best validation so far."""
+
 
 def save_checkpoint(path: Path, parts: Mapping[str, Any], **about: Any) -> None:
     """Write all that decides the further steps; a kill or a power cut leaves the former file.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from ..loading.loader import Skipped
 
 T = TypeVar("T")
-SAME_WISH = 2.0
-"""Seconds after a signal within which more of them ask for the same."""
 
 
 def make_fabric(config: SessionConfig) -> Fabric:
@@ -142,51 +137,15 @@ def in_memory_order(image: Tensor, config: TrainingConfig) -> Tensor:
     return image.contiguous(memory_format=torch.channels_last) if config.channels_last else image
 
 
-class Stop:
-    """Turns SIGINT and SIGTERM into a wish that the loop grants between two steps; a second signal ends the process at
-    once.
+def any_process() -> Callable[[bool], bool] | None:
+    """Whether something is so in any process, to be called by all of them; None where there is one."""
+    if not distributed.is_initialized():
+        return None
+    group = distributed.new_group(backend="gloo")  # on the CPU: the answer is read every step
 
-    With several processes all stop after the same step, whoever was asked. One wish may come as several signals
-    (`timeout` sends it to the process and to its group, schedulers to torchrun, which passes it on, and to its
-    processes): those within two seconds of the first are the same.
-    """
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._since = 0.0
-        self._former: dict[int, Any] = {}
-        self._group = None
-
-    def __enter__(self) -> Stop:
-        if distributed.is_initialized():
-            self._group = distributed.new_group(backend="gloo")  # on the CPU: the answer is read every step
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._former[number] = signal.signal(number, self._note)
-            except ValueError:  # not in the main thread: whoever runs this there keeps the signals
-                break
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def asked(self) -> bool:
-        """Whether to stop now."""
-        if self._group is None:
-            return self._asked
-        flag = torch.tensor([int(self._asked)])
-        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX, group=self._group)
+    def ask(mine: bool) -> bool:
+        flag = torch.tensor([int(mine)])
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX, group=group)
         return bool(flag)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if not self._asked:
-            self._asked, self._since = True, now
-        elif now - self._since > SAME_WISH:
-            self._restore()
-            os.kill(os.getpid(), number)
-
-    def _restore(self) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        self._former = {}
+    return ask

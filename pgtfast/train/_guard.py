@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 from .._errors import PgtfastError
 from ..loading import Batch
 from ..people import ImageSet
-from ._run import write_json
+from ..runs.folder import write_json
 
 _SHOWN = 6
 REPORT = "not_finite.json"

@@ -4,6 +4,7 @@ stop."""
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 from ..loading import Batch
 from ..loading.loader import Skipped
 from ..people import ImageSet
-from ._checkpoint import load_checkpoint, restore, save_checkpoint
+from ..runs import RunFolder, Stop
+from ..runs.folder import RUN_FILE, as_json
+from ._checkpoint import BEST, LAST, load_checkpoint, restore, save_checkpoint
 from ._config import SessionConfig
-from ._fabric import Stop, make_fabric, on_first, skipped_by_all, sum_over_processes, train_mode
+from ._fabric import any_process, make_fabric, on_first, skipped_by_all, sum_over_processes, train_mode
 from ._guard import Guard
 from ._log import RunLog
-from ._run import BEST, LAST, RESULT, open_run, read_result, resolved, write_json
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -34,7 +36,7 @@ class TrainResult:
     file: Path
     """The trained network's file."""
     summary: Mapping[str, Any]
-    """Content of the run's result.json: resolved config, steps, scores."""
+    """Content of run.json: resolved config, steps, scores."""
     finished_before: bool = False
     """Whether the folder held the finished run, so that nothing was done."""
 
@@ -75,12 +77,14 @@ class Session:
         self.fabric = make_fabric(config)
         self.step, self.total = 0, 0
         self.best: float | None = None
-        self.finished = on_first(self.fabric, lambda: open_run(config, claim=False)) == "finished"
+        self._resolved = {"kind": type(config).__name__, **as_json(config)}
+        self._run: RunFolder | None = None
+        self.finished = on_first(self.fabric, lambda: RunFolder.state(self.out, self._resolved)) == "finished"
 
     def result(self) -> TrainResult:
         """Of a run that was finished before."""
         self.fabric.print(f"{self.out} is a finished run of this config; its result is {self.file}")
-        return TrainResult(self.file, read_result(self.out), finished_before=True)
+        return TrainResult(self.file, json.loads((self.out / RUN_FILE).read_text()), finished_before=True)
 
     @contextlib.contextmanager
     def begin(
@@ -111,7 +115,7 @@ class Session:
         self._network, self._optimizer, self.total = network, optimizer, total
         self._state = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "loader": loader}
         self._header, self._best_by = dict(header or {}), best_by
-        on_first(self.fabric, lambda: open_run(self.config))
+        on_first(self.fabric, self._claim)
         if (self.out / LAST).exists():
             self.step, self.best = restore(self.out / LAST, self._state)
             self.fabric.print(f"resuming {self.out} at step {self.step:,} of {total:,}")
@@ -120,11 +124,16 @@ class Session:
             self.out, first=self.step, total=total, per_step=self.config.batch_size, unit=unit,
             writes=self.fabric.is_global_zero
         )  # fmt: skip
-        with Stop() as self._stop:
+        with Stop(agree=any_process()) as self._stop:
             try:
                 yield
             finally:
                 self._log.close()
+                if self._run is not None:
+                    self._run.close()
+
+    def _claim(self) -> None:
+        self._run = RunFolder(self.out, self._resolved)
 
     def steps(self, batches: Iterable[T]) -> Iterator[T]:
         """Batches, one a step."""
@@ -210,14 +219,14 @@ class Session:
     def finish(
         self, write_file: Callable[[Path], Mapping[str, Any] | None], *, skipped: list[Skipped] | None = None
     ) -> TrainResult:
-        """Write the network's file, of the best weights where there was a validation, and result.json, which says that
-        the run is finished.
+        """Write the network's file, of the best weights where there was a validation, and in run.json that the run is
+        finished.
 
         Args:
-            write_file: writes the network's file; what it returns goes to result.json.
+            write_file: writes the network's file; what it returns goes to run.json.
             skipped: people whose images could not be read in this process.
         """
-        summary: dict[str, Any] = {"config": resolved(self.config), "steps": self.total}
+        summary: dict[str, Any] = {"steps": self.total}
         if self._best_by is not None:
             summary[f"best_{self._best_by}"] = self.best
         if skipped is not None:
@@ -225,16 +234,15 @@ class Session:
         return on_first(self.fabric, lambda: self._finish(write_file, summary))
 
     def _finish(self, write_file: Callable[[Path], Mapping[str, Any] | None], summary: dict[str, Any]) -> TrainResult:
+        assert self._run is not None, "the first process claimed the folder"
         if (self.out / BEST).exists():
             self._network.load_state_dict(load_checkpoint(self.out / BEST)["network"])
         summary |= write_file(self.file) or {}
-        write_json(self.out / RESULT, summary)
-        return TrainResult(self.file, summary)
+        self._run.write_run(finished=True, **summary)
+        return TrainResult(self.file, dict(self._run.metadata))
 
     def _save(self, path: Path) -> None:
         self._guard.check_weights(self.step, self._network)
         if self.fabric.is_global_zero:
             self._log.flush()
-            save_checkpoint(
-                path, self._state, step=self.step, best=self.best, config=resolved(self.config), **self._header
-            )
+            save_checkpoint(path, self._state, step=self.step, best=self.best, config=self._resolved, **self._header)

@@ -17,9 +17,10 @@ pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 from pgtfast._errors import PgtfastError
 from pgtfast.networks import Annotator
 from pgtfast.networks.files import load_annotator, load_pose_network, save_annotator
-from pgtfast.train import _fabric, train_annotator, train_pose2d
+from pgtfast.runs import Stop
 from pgtfast.train import annotator as annotator_loop
 from pgtfast.train import pose2d as pose2d_loop
+from pgtfast.train import train_annotator, train_pose2d
 from tests.train import small
 
 KINDS = {
@@ -60,7 +61,7 @@ def test_a_run_leaves_its_network_and_its_figures(kind, world, tmp_path, capsys)
     rows = readings(config.out)
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(torch.tensor(row["total"]).isfinite() for row in rows)
-    assert json.loads((config.out / "result.json").read_text())["skipped"] == []
+    assert json.loads((config.out / "run.json").read_text())["skipped"] == []
     assert list((config.out / "tensorboard").iterdir())
     loaded = (load_pose_network if kind == "pose2d" else load_annotator)(config.out)
     assert not loaded.network.training
@@ -68,7 +69,7 @@ def test_a_run_leaves_its_network_and_its_figures(kind, world, tmp_path, capsys)
     train(config)
     assert path.stat().st_mtime_ns == stamp
     assert "finished run" in capsys.readouterr().out
-    with pytest.raises(PgtfastError, match="seed was 0, now 3"):
+    with pytest.raises(PgtfastError, match="seed: 0 there, 3 now"):
         train(dataclasses.replace(config, seed=3))
 
 
@@ -118,11 +119,10 @@ def test_a_signal_that_comes_twice_stops_with_a_checkpoint_all_the_same(world, t
     assert torch.load(config.out / "last.ckpt", weights_only=True)["step"] == 1
 
 
-def test_a_second_wish_ends_the_process_at_once(monkeypatch):
-    monkeypatch.setattr(_fabric, "SAME_WISH", -1.0)
+def test_a_second_wish_ends_the_process_at_once():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
-        with _fabric.Stop() as stop:
+        with Stop(settle=-1.0) as stop:
             os.kill(os.getpid(), signal.SIGINT)
             assert stop.asked()
             with pytest.raises(KeyboardInterrupt):
@@ -158,7 +158,7 @@ def test_a_loss_that_is_not_finite_names_the_batch(kind, world, tmp_path):
     report = json.loads((config.out / "not_finite.json").read_text())
     assert sum(len(ids) for ids in report["people"].values()) == config.batch_size
     assert not (config.out / "last.ckpt").exists()
-    assert not (config.out / "result.json").exists()
+    assert not json.loads((config.out / "run.json").read_text())["finished"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,10 +10,11 @@ pytest.importorskip("tyro", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
 from pgtfast.priors import load_vposer
+from pgtfast.runs import RunFolder
+from pgtfast.runs.folder import as_json
 from pgtfast.train import PriorConfig, train_prior
 from pgtfast.train import prior as loop
 from pgtfast.train.__main__ import main
-from pgtfast.train._run import resolved
 
 
 @pytest.fixture
@@ -41,14 +42,14 @@ def test_a_run_leaves_a_prior_its_config_and_its_figures(config):
     prior = load_vposer(path)
     assert prior.version == "free-1"
     assert prior.decode(torch.zeros(2, 32)).shape == (2, 21, 3, 3)
-    saved = json.loads((config.out / "config.json").read_text())
+    result = json.loads((config.out / "run.json").read_text())
+    assert result["finished"]
+    saved = result["config"]
     assert saved["seed"] == 0
     assert saved["held_out"] == ["c"]
     assert saved["kind"] == "PriorConfig"
-    result = json.loads((config.out / "result.json").read_text())
     assert result["held_out_poses"] == 30
     assert 0 < result["reconstruction_deg"] < 180
-    assert result["config"] == saved
 
 
 def test_the_seed_decides(config, tmp_path):
@@ -83,21 +84,20 @@ def test_a_finished_run_is_recognised_and_another_config_refused(config, capsys)
     train_prior(config)
     assert path.stat().st_mtime_ns == stamp
     assert "finished run" in capsys.readouterr().out
-    with pytest.raises(PgtfastError, match="seed was 0, now 3"):
+    with pytest.raises(PgtfastError, match="seed: 0 there, 3 now"):
         train_prior(with_out(config, config.out, seed=3))
 
 
 def test_a_strange_folder_is_left_alone(config):
     config.out.mkdir()
     (config.out / "thesis.txt").write_text("mine")
-    with pytest.raises(PgtfastError, match="no training run"):
+    with pytest.raises(PgtfastError, match=r"holds files but no run\.json, so it is no run"):
         train_prior(config)
     assert [p.name for p in config.out.iterdir()] == ["thesis.txt"]
 
 
 def test_a_damaged_checkpoint_is_named(config):
-    config.out.mkdir()
-    (config.out / "config.json").write_text(json.dumps(resolved(config)))
+    RunFolder(config.out, {"kind": "PriorConfig", **as_json(config)}).close()
     (config.out / "last.ckpt").write_bytes(b"PK nonsense")
     with pytest.raises(PgtfastError, match=r"last\.ckpt: not a readable checkpoint"):
         train_prior(config)
@@ -106,7 +106,7 @@ def test_a_damaged_checkpoint_is_named(config):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(config):
     with pytest.raises(PgtfastError, match=r"step \d+: the loss is not finite \(rotation "):
         train_prior(with_out(config, config.out, learning_rate=1e20))
-    assert not (config.out / "result.json").exists()
+    assert not json.loads((config.out / "run.json").read_text())["finished"]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_command_line(config, capsys):
         "1",
     ]
     assert main(words) == 0
-    assert json.loads((config.out / "config.json").read_text())["steps"] == 3
+    assert json.loads((config.out / "run.json").read_text())["config"]["steps"] == 3
     assert main([*words, "--seed", "5"]) == 2
-    assert "seed was 0, now 5" in capsys.readouterr().err
+    assert "seed: 0 there, 5 now" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         main([*words, "--no-such-field", "1"])
     assert caught.value.code == 2

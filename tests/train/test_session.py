@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -39,22 +42,18 @@ def test_files_of_a_run_reach_the_disk_before_they_get_their_names(config, monke
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append(os.readlink(f"/proc/self/fd/{fd}")), flushed(fd)))
     monkeypatch.setattr(os, "replace", lambda a, b: (events.append((str(a), str(b))), named(a, b)))
     train_prior(config)
-    for name in ("config.json", "last.ckpt", "prior.npz", "result.json"):
+    for name in ("run.json", "last.ckpt", "prior.npz"):
         at = next(i for i, e in enumerate(events) if isinstance(e, tuple) and e[1] == str(config.out / name))
         assert events[at - 1] == events[at][0], f"{name} was not flushed"
         assert str(config.out) in events[at + 1 :], f"the folder of {name} was not flushed"
     assert not [p.name for p in config.out.iterdir() if p.suffix in (".part", ".tmp")]
 
 
-def test_checkpoints_of_the_same_state_are_the_same_files(config, tmp_path):
-    import dataclasses
-
-    first, second = config, dataclasses.replace(config, seed=config.seed)
-    train_prior(first)
+def test_checkpoints_of_the_same_state_are_the_same_files(config):
+    train_prior(config)
     before = (config.out / "last.ckpt").read_bytes()
-    (config.out / "result.json").unlink()
-    (config.out / "last.ckpt").unlink()
-    train_prior(second)
+    shutil.rmtree(config.out)
+    train_prior(config)
     assert (config.out / "last.ckpt").read_bytes() == before
 
 
@@ -83,7 +82,7 @@ def test_a_finished_run_tells_what_it_came_to(config):
     first, again = train_prior(config), train_prior(config)
     assert not first.finished_before
     assert again.finished_before
-    assert again.summary == json.loads((config.out / "result.json").read_text())
+    assert again.summary == json.loads((config.out / "run.json").read_text())
     assert again.summary == json.loads(json.dumps(first.summary))
     assert again.summary["steps"] == 6
     assert str(first) == str(first.file) == str(again.file)
@@ -102,3 +101,29 @@ def test_a_recipe_that_returns_no_config_is_refused(tmp_path, monkeypatch, capsy
     monkeypatch.syspath_prepend(tmp_path)
     assert main(["strange_recipes:one"]) == 2
     assert "strange_recipes:one: wanted a recipe that returns a training config, got dict" in capsys.readouterr().err
+
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from pgtfast.train import PriorConfig, prior, train
+genuine = prior.prior_loss
+def slow(*args):
+    print("training", flush=True)
+    time.sleep(600)
+prior.prior_loss = slow
+train(PriorConfig(poses=Path(sys.argv[1]), held_out=("c",), out=Path(sys.argv[2]), steps=6, batch_size=16,
+                  encoder_width=16, checkpoint_every=2, log_every=1))
+"""
+
+
+def test_one_training_at_a_time_writes_to_a_folder(config, poses_file):
+    command = [sys.executable, "-c", HOLDS, str(poses_file), str(config.out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert any(line == "training\n" for line in other.stdout)
+            with pytest.raises(PgtfastError, match="another process is writing this run"):
+                train(config)
+        finally:
+            other.kill()
+    assert train(config).file.is_file()  # the end of the other gave the lock back
