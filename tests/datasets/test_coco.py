@@ -17,7 +17,7 @@ from pgtfast._errors import PgtfastError
 from pgtfast.datasets.coco import read_coco_persons, read_coco_wholebody
 from pgtfast.datasets.coco_stream import stream_coco_persons
 from tests.helpers.mutation import mutated
-from tests.helpers.writers2d import add_wholebody, coco_content, shared, write_json
+from tests.helpers.writers2d import COCO, add_wholebody, coco_content, shared, write_json
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
 CONTENT = json.loads(GOLDEN.read_text())
@@ -57,6 +57,30 @@ def test_real_file():
     assert usable.sum() >= 8
     assert "usable" in repr(people)
     assert len(people.rows(usable)) == usable.sum()
+
+
+@pytest.mark.parametrize("way", [read_coco_persons, stream_coco_persons], ids=["whole", "streamed"])
+def test_excerpt_of_the_real_layout(way):
+    """Crowds with run lengths, outlines, truncated people: pycocotools reads the same of the same file."""
+    coco = pytest.importorskip("pycocotools.coco").COCO(COCO)
+    parts = [way(COCO)] if way is read_coco_persons else [part for part, _ in way(COCO)]
+    seen = set()
+    for people in parts:
+        for row, annotation_id in enumerate(people.annotation_id.tolist()):
+            entry = coco.anns[annotation_id]
+            image = coco.imgs[entry["image_id"]]
+            seen.add(annotation_id)
+            assert people.image_path[row].endswith(image["file_name"])
+            assert people.image_size[row].tolist() == [image["width"], image["height"]]
+            assert (people.reason[row] is None) == (not entry["iscrowd"] and entry["num_keypoints"] > 0)
+            if entry["iscrowd"]:
+                continue
+            np.testing.assert_allclose(people.bbox[row], entry["bbox"])
+            points = np.reshape(entry["keypoints"], (17, 3))
+            np.testing.assert_array_equal(people.keypoints[row, :, 2], np.array([0, 0.5, 1])[points[:, 2]])
+            known = points[:, 2] > 0
+            np.testing.assert_array_equal(people.keypoints[row, known, :2], points[known, :2])
+    assert seen == set(coco.anns)
 
 
 def test_people_of_an_image_are_numbered():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tarfile
 from pathlib import Path
@@ -77,7 +78,6 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path, kind):
 @pytest.mark.parametrize(
     ("kind", "parts", "people", "usable"),
     [
-        ("coco", ("coco_mini",), 172, 82),
         ("lspet", ("lspet_sample",), 60, 60),
         ("mpii", ("mmpose", "mpii"), 5, 5),
         ("crowdpose", ("mmpose", "crowdpose"), 5, 4),
@@ -86,6 +86,17 @@ def test_an_empty_folder_says_what_was_looked_for(tmp_path, kind):
 def test_real_samples(kind, parts, people, usable):
     opened = open_dataset(kind, write.shared(*parts))
     assert (len(opened.people), sum(r is None for r in opened.people.reason)) == (people, usable)
+
+
+def test_real_annotations_of_coco(tmp_path):
+    content = json.loads(write.COCO.read_text())
+    write.write_json(tmp_path / "annotations" / write.COCO.name, content)
+    for image in content["images"]:
+        write.write_picture(tmp_path / "train2017" / image["file_name"], (image["width"], image["height"]))
+    opened = open_dataset("coco", tmp_path)
+    assert (len(opened.people), sum(r is None for r in opened.people.reason)) == (172, 86)
+    assert sum(reason is not None and reason.startswith("crowd") for reason in opened.people.reason) == 5
+    assert opened.people.keypoints.shape == (172, 17, 3)
 
 
 def test_wholebody_comes_first(tmp_path):

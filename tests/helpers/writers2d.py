@@ -17,6 +17,8 @@ from PIL import Image
 from pgtfast import skeletons
 
 SHARED = Path(os.environ.get("PGTFAST_SHARED", Path(__file__).parents[3] / "shared")) / "data"
+COCO = Path(__file__).parents[1] / "golden" / "coco" / "annotations" / "person_keypoints_train2017.json"
+"""What COCO's file says of 80 images: 172 people, 86 of them with keypoints."""
 SIZE = (60, 40)
 
 
@@ -31,6 +33,14 @@ def shared(*parts: str) -> Path:
 def write_picture(path: Path, size: tuple[int, int] = SIZE) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (90, 120, 150)).save(path)
+
+
+def write_detailed_picture(path: Path, size: tuple[int, int]) -> None:
+    """A JPEG of smooth blobs of all colours (seeded by its name), in which a crop that is off by a pixel can be seen."""
+    rng = np.random.default_rng(list(path.name.encode()))
+    coarse = rng.integers(0, 256, (max(2, size[1] // 16), max(2, size[0] // 16), 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
 def write_json(path: Path, content: Any) -> Path:
