@@ -12,74 +12,9 @@ import pickletools
 import re
 import struct
 from collections import OrderedDict
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from pgtfast._errors import PgtfastError
-
-
-class RefusedPickle(PgtfastError):
-    """A pickle asks for something that a file of values has no need of; nothing of it was run.
-
-    Attributes:
-        file: name of the file.
-        refused: what was asked for, as ``module.name``.
-    """
-
-    def __init__(self, file: str, refused: str, reason: str) -> None:
-        self.file = file
-        self.refused = refused
-        super().__init__(f"{file}: refused {refused!r} ({reason}); nothing was executed")
-
-
-# ---------------------------------------------------------------- the few globals, by what they build
-_SPARSE_FORMATS = ("csc", "csr", "coo")
-_NUMPY_CORES = ("numpy.core", "numpy._core")
-_BUILTINS = ("builtins", "__builtin__")
-_GLOBALS: dict[tuple[str, str], str] = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): "dtype",
-    ("_codecs", "encode"): "encode",
-    ("collections", "OrderedDict"): "ordereddict",
-    ("copy_reg", "_reconstructor"): "reconstructor",
-    ("copyreg", "_reconstructor"): "reconstructor",
-    ("chumpy.ch", "Ch"): "chumpy",
-    ("chumpy", "Ch"): "chumpy",
-}
-for _core in _NUMPY_CORES:
-    _GLOBALS[f"{_core}.multiarray", "_reconstruct"] = "reconstruct"
-    _GLOBALS[f"{_core}.multiarray", "scalar"] = "scalar"
-    _GLOBALS[f"{_core}.numeric", "_frombuffer"] = "frombuffer"
-for _builtin in _BUILTINS:
-    for _name in ("object", "set", "frozenset", "list", "dict", "tuple", "bytes", "bytearray", "complex"):
-        _GLOBALS[_builtin, _name] = _name
-for _format in _SPARSE_FORMATS:
-    for _suffix in ("matrix", "array"):
-        for _module in ("scipy.sparse", f"scipy.sparse.{_format}", f"scipy.sparse._{_format}"):
-            _GLOBALS[_module, f"{_format}_{_suffix}"] = f"sparse_{_format}"
-
-
-class Global(NamedTuple):
-    """A name met in the pickle; a token, never the thing itself."""
-
-    module: str
-    name: str
-    builds: str
-
-    @property
-    def label(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-class Held:
-    """An object under construction: what kind, its arguments, and the state that BUILD brought."""
-
-    __slots__ = ("args", "builds", "state")
-
-    def __init__(self, builds: str, args: tuple = ()) -> None:
-        self.builds = builds
-        self.args = args
-        self.state: Any = None
-
+from ._pickle_names import GLOBALS, Global, Held, RefusedPickle
 
 _MARK = object()
 
@@ -162,7 +97,7 @@ class Reader:
     def push_global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise Damaged("a global without a name")
-        builds = _GLOBALS.get((module, name))
+        builds = GLOBALS.get((module, name))
         if builds is None:
             cure = "only numpy arrays, sparse matrices, chumpy.ch.Ch and builtin containers are read"
             if module.split(".")[0] == "chumpy":
@@ -233,7 +168,7 @@ class Reader:
             code = self.take(1)
             if code == b".":
                 return self.pop()
-            step = _STEPS.get(code)
+            step = STEPS.get(code)
             if step is None:
                 known = {op.code: op.name for op in pickletools.opcodes}.get(code.decode("latin1"))
                 if known is None:
@@ -374,7 +309,7 @@ def _skip(code: str) -> Any:
     return lambda r: r.number(code)
 
 
-_STEPS: dict[bytes, Any] = {
+STEPS: dict[bytes, Any] = {
     b"\x80": _skip("<B"),
     b"\x95": _skip("<Q"),
     b"(": lambda r: r.stack.append(_MARK),

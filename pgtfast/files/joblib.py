@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import unpickle as _unpickle
-from ._pickle_machine import Damaged, Global, Held, Reader, RefusedPickle
+from ._pickle_machine import Damaged, Reader
+from ._pickle_names import Global, Held, RefusedPickle
 
 _COMPRESSED = {b"\x78": "zlib", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4"}
 

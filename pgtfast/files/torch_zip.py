@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from .._errors import PgtfastError
-from ._pickle_machine import _STEPS, Damaged, Global, Reader
+from ._pickle_machine import STEPS, Damaged, Reader
+from ._pickle_names import Global
 
 _DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
@@ -96,8 +97,8 @@ class _TorchReader(Reader):
         while (code := self.take(1)) != b".":
             if code == b"Q":
                 self.stack.append(self.storage(self.pop()))
-            elif code in _STEPS:
-                _STEPS[code](self)
+            elif code in STEPS:
+                STEPS[code](self)
             else:
                 names = {op.code: op.name for op in pickletools.opcodes}
                 self.refuse(f"opcode {names.get(code.decode('latin1'), code)}", "not used by torch files")

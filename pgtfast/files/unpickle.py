@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from pgtfast._errors import PgtfastError
-from pgtfast.files._pickle_machine import Damaged, Global, Held, Reader, RefusedPickle
+from pgtfast.files._pickle_machine import Damaged, Reader
+from pgtfast.files._pickle_names import Global, Held, RefusedPickle
 
 __all__ = ["MalformedPickle", "RefusedPickle", "SparseMatrix", "load_npy", "load_npz", "load_pickle", "loads"]
 

@@ -1,6 +1,6 @@
 """Cut the excerpts of real data in this folder (origins and licences: README.md beside this file).
 
-    python tests/golden/make_excerpts.py --coco person_keypoints_train2017.json --poses cmu_smpl_pose_10hz.npz
+python tests/golden/make_excerpts.py --coco person_keypoints_train2017.json --poses cmu_smpl_pose_10hz.npz
 """
 
 from __future__ import annotations
