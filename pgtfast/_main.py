@@ -14,9 +14,9 @@ VERBS = {
     "annotate": "annotate images in bulk",
     "convert": "convert between pseudo-ground-truth formats",
     "evaluate": "score predictions under a named protocol",
-    "report": "make the pictures and the page of a run",
+    "report": "make the page and images of a run",
     "bench": "measure speed",
-    "doctor": "say what is installed, what is missing and how to mend it",
+    "doctor": "say what is installed, what is missing and how to fix it",
 }
 
 

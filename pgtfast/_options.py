@@ -99,4 +99,6 @@ def needing(extra: str, what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if (error.name or "pgtfast").startswith("pgtfast"):
+            raise
         raise PgtfastError(f"{what}: {error.name} is not installed: pip install 'pgtfast[{extra}]'") from error

@@ -158,7 +158,7 @@ EXTRAS = (
     ("PyVista", "pyvista", ("pyvista",), "overlays and contact sheets", "report"),
     ("Matplotlib", "matplotlib", ("matplotlib",), "charts", "report"),
     ("Lightning", "lightning", ("lightning",), "training", "train"),
-    ("tyro", "tyro", ("tyro",), "recipes on the command line", "train"),
+    ("tyro", "tyro", ("tyro",), "command lines", "annotate"),
     ("Ray", "ray", ("ray",), "annotation on many machines", "ray"),
 )
 INSTALLS = {"Ray": "ray[data]"}

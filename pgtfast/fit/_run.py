@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,55 +30,72 @@ from ..quality.measure import Origin, solved
 from ..quality.score import Quality, load_quality
 from ..runs import Store
 from ..runs.summary import finish_run
+from ._config import FitConfig
 
 SOLVERS = {"adam": adam}
 
 TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Do all that the command line asks; raises PgtfastError on bad input."""
+class FitRun(NamedTuple):
+    """What a fit of a file's people came to."""
+
+    out: Path
+    """Folder of the run; `pgtfast.runs.read_records` reads its people."""
+    people: int
+    """People of the file, the skipped ones included."""
+    fitted: int
+    """People that this call fitted; those of a resumed run that were there are not among them."""
+
+
+def run(config: FitConfig) -> FitRun:
+    """Do all that a config asks.
+
+    Raises:
+        PgtfastError: an option or a file that does not fit.
+    """
     from tqdm import tqdm
 
-    device = chosen_device(options.device)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    if options.images is not None and not Path(options.images).is_dir():
-        raise PgtfastError(f"--images {options.images}: no such folder")
-    people = read_coco_persons(options.coco, dataset=options.dataset)
-    if options.limit is not None:
-        people = people.rows(slice(options.limit))
-    body = _body(options.body)
-    prior = load_vposer(options.prior) if options.pose_space == "latent" else None
+    device = chosen_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.images is not None and not config.images.is_dir():
+        raise PgtfastError(f"--images {config.images}: no such folder")
+    people = read_coco_persons(config.coco, dataset=config.dataset)
+    if config.limit is not None:
+        people = people.rows(slice(config.limit))
+    body = _body(config.body)
+    prior = load_vposer(config.prior) if config.pose_space == "latent" else None
     weights = WITHOUT_PRIOR if prior is None else Weights()
-    people = prepare(people, body, options)
+    people = prepare(people, body, config)
 
-    quality = load_quality(options.quality)
-    with Store(options.out, _config(options, body, prior, weights, quality)) as store:
-        if options.images is not None:
-            store.write_run(images=str(Path(options.images).resolve()))
+    quality = load_quality(config.quality)
+    fitted = 0
+    with Store(config.out, _result_config(config, body, prior, weights, quality)) as store:
+        if config.images is not None:
+            store.write_run(images=str(config.images.resolve()))
         left = store.missing(people)
         if store.finished and not left.any():
-            print(f"{options.out}: finished already, {len(people)} people; nothing is fitted again")
+            print(f"{config.out}: finished already, {len(people)} people; nothing is fitted again")
         else:
             if not left.all():
-                print(f"{options.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
+                print(f"{config.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
             plan = body.landmarks(people.landmark_set).to(device=device)
             body_there, prior_there = body.to(device=device), None if prior is None else prior.to(device)
             usable = left & people.usable
             origin = Origin(
-                body.kind, body.gender, None if prior is None else prior.version, options.method, weights_hash(body, prior), quality
+                body.kind, body.gender, None if prior is None else prior.version, config.method, weights_hash(body, prior), quality
             )  # fmt: skip
-            started, fitted = time.perf_counter(), 0
+            started = time.perf_counter()
             with tqdm(total=int(usable.sum()), unit="people", desc="fit", disable=None, smoothing=0.1) as bar:
-                for part in _parts(left, usable, options.batch_size):
+                for part in _parts(left, usable, config.batch_size):
                     some, chosen = people.rows(part), np.flatnonzero(usable[part])
                     found: dict[str, np.ndarray | None] = {}
                     if len(chosen):
                         target = some.rows(chosen)
                         result = fit_keypoints(
                             keypoints=_tensor(target.keypoints, device), camera=_camera(target, device), body=body_there, prior=prior_there,
-                            landmarks=plan, steps=options.steps, starts=options.starts, weights=weights, solver=SOLVERS[options.solver],
+                            landmarks=plan, steps=config.steps, starts=config.starts, weights=weights, solver=SOLVERS[config.solver],
                         )  # fmt: skip
                         found = {**as_found(result), "focal": target.focal, "center": target.center}
                     store.write_part(to_arrow(solved(some, chosen, found, origin)))
@@ -88,25 +105,26 @@ def run(options: argparse.Namespace) -> None:
                 store, read=len(people), done=fitted, seconds=time.perf_counter() - started, device=str(device),
                 threads=torch.get_num_threads(), verb="fitted",
             )  # fmt: skip
-        _extras(store, options, body)
+        _extras(store, config, body)
+    return FitRun(config.out, len(people), fitted)
 
 
-def prepare(people: People, body: BodyModel, options: argparse.Namespace) -> People:
+def prepare(people: People, body: BodyModel, config: FitConfig) -> People:
     """The people with their cameras and the keypoints that count; those who cannot be fitted get their reason."""
     names = body.landmarks(people.landmark_set).names
-    focal, center = cameras(people, focal=options.focal, intrinsics=options.intrinsics)
+    focal, center = cameras(people, focal=config.focal, intrinsics=config.intrinsics)
     keypoints = people.keypoints.copy()
-    keypoints[keypoints[..., 2] < max(options.min_confidence, 1e-6)] = 0
+    keypoints[keypoints[..., 2] < max(config.min_confidence, 1e-6)] = 0
     used = keypoints[..., 2] > 0
     trunk = used[:, [names.index(name) for name in TRUNK]].sum(1)
     reason = people.reason.copy()
     for row in np.flatnonzero(people.usable):
         if np.isnan(focal[row]).any():
             reason[row] = Skip(Reason.NO_CAMERA, f"{people.image_path[row]} is not in the file of --intrinsics")
-        elif used[row].sum() < options.min_keypoints:
+        elif used[row].sum() < config.min_keypoints:
             reason[row] = Skip(
                 Reason.FEW_KEYPOINTS,
-                f"{used[row].sum()} of them, wanted at least {options.min_keypoints} (--min-keypoints)",
+                f"{used[row].sum()} of them, wanted at least {config.min_keypoints} (--min-keypoints)",
             )
         elif trunk[row] < 2:
             reason[row] = Skip(Reason.NO_TRUNK, f"{trunk[row]} of the shoulders and hips, wanted at least 2")
@@ -132,28 +150,28 @@ def _body(name: str) -> BodyModel:
     return body
 
 
-def _config(
-    options: argparse.Namespace, body: BodyModel, prior: VPoser | None, weights: Weights, quality: Quality
+def _result_config(
+    config: FitConfig, body: BodyModel, prior: VPoser | None, weights: Weights, quality: Quality
 ) -> dict:
     """All that decides the result; device, threads, batch size, pictures and exports do not."""
     return {
         "command": "fit",
-        "coco": file_sha256(options.coco),
-        "dataset": options.dataset or Path(options.coco).stem,
+        "coco": file_sha256(config.coco),
+        "dataset": config.dataset or config.coco.stem,
         "body": {"kind": body.kind, "gender": body.gender, "sha256": body.source.sha256},
         "prior": None if prior is None else {"version": prior.version, "sha256": prior.source.sha256},
-        "method": options.method,
-        "pose_space": options.pose_space,
-        "solver": options.solver,
-        "steps": options.steps,
-        "starts": options.starts,
+        "method": config.method,
+        "pose_space": config.pose_space,
+        "solver": config.solver,
+        "steps": config.steps,
+        "starts": config.starts,
         "weights": dataclasses.asdict(weights),
-        "focal": options.focal,
-        "intrinsics": None if options.intrinsics is None else file_sha256(options.intrinsics),
+        "focal": config.focal,
+        "intrinsics": None if config.intrinsics is None else file_sha256(config.intrinsics),
         "quality": quality.sha256,
-        "min_keypoints": options.min_keypoints,
-        "min_confidence": options.min_confidence,
-        "limit": options.limit,
+        "min_keypoints": config.min_keypoints,
+        "min_confidence": config.min_confidence,
+        "limit": config.limit,
     }
 
 
@@ -181,11 +199,11 @@ def _camera(people: People, device: torch.device) -> Camera:
     return Camera(focal, center, size)
 
 
-def _extras(store: Store, options: argparse.Namespace, body: BodyModel) -> None:
+def _extras(store: Store, config: FitConfig, body: BodyModel) -> None:
     """Exports and pictures of what the store holds."""
-    if options.export == "neuralannot":
-        export_neuralannot(store, body.kind, options.min_quality)
-    if options.overlays:
+    if config.export == "neuralannot":
+        export_neuralannot(store, body.kind, config.min_quality)
+    if config.overlays and config.images is not None:
         with needing("report", "--overlays"):
             from ..visuals.runs import draw_run
-        draw_run(store.folder, Path(options.images), body, options.overlays)
+        draw_run(store.folder, config.images, body, config.overlays)
