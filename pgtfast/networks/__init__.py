@@ -2,14 +2,22 @@
 
 from .annotator import Annotator, NetworkConfig, Prediction
 from .bodies import Bodies, full_image_camera, place
+from .estimator import Estimator, EstimatorConfig, register
 from .importers import ImportReport, import_weights
+from .losses import BodyLoss, LossTargets, LossUnits, LossWeights
 from .pose_resnet import PoseResNet, heatmap_keypoints
 from .resnet import ResNet
 
 __all__ = [
     "Annotator",
     "Bodies",
+    "BodyLoss",
+    "Estimator",
+    "EstimatorConfig",
     "ImportReport",
+    "LossTargets",
+    "LossUnits",
+    "LossWeights",
     "NetworkConfig",
     "PoseResNet",
     "Prediction",
@@ -18,4 +26,5 @@ __all__ = [
     "heatmap_keypoints",
     "import_weights",
     "place",
+    "register",
 ]

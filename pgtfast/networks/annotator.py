@@ -1,8 +1,10 @@
-"""The annotation network f: Pose2Pose's body branch (Moon et al., CVPRW 2022) with the head of the Three Recipes (Moon et al., 2023)."""
+"""The annotation network f: Pose2Pose's body branch (Moon et al., CVPRW 2022) with the head of the Three Recipes (Moon
+et al., 2023)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,6 +12,12 @@ from torch import Tensor, nn
 
 from .. import skeletons
 from .._errors import PgtfastError
+from ..body import LandmarkPlan
+from ..loading import Supervision
+from ..priors import VPoser
+from .bodies import Bodies, place
+from .estimator import Estimator, EstimatorConfig, register
+from .losses import BodyLoss, LossUnits, LossWeights
 from .resnet import BLOCKS, ResNet
 
 LATENTS = 32
@@ -20,8 +28,9 @@ POOLED = 512
 """Channels of the features that are read at the joints."""
 
 
+@register("pose2pose")
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(EstimatorConfig):
     """What decides the network's layers and how its output is read."""
 
     depth: int = 50
@@ -37,11 +46,10 @@ class NetworkConfig:
     head: Literal["vposer", "rotations"] = "vposer"
     """"vposer": a latent of the prior (recipe 3). "rotations": 6D rotations of 21 joints, as in Pose2Pose."""
     mode: Literal["faithful", "improved"] = "faithful"
-    """"faithful" follows Pose2Pose to the letter. "improved" mends its known faults: docs/networks.md, docs/losses.md."""
+    """"faithful" follows Pose2Pose to the letter. "improved" mends its known faults: docs/networks.md,
+    docs/losses.md."""
     position_set: str = "p2p25"
     """The joints that are found in the image itself."""
-    normalize: Literal["unit", "imagenet"] = "unit"
-    """Of the picture: "unit" divides by 255 (Pose2Pose), "imagenet" also takes off ImageNet's mean and divides by its deviation."""
 
     def __post_init__(self) -> None:
         for name, allowed in (("head", ("vposer", "rotations")), ("mode", ("faithful", "improved")), ("normalize", ("unit", "imagenet"))):  # fmt: skip
@@ -60,6 +68,23 @@ class NetworkConfig:
                 raise PgtfastError(f"{name}: wanted 1 or more, got {getattr(self, name)!r}")
         skeletons.get(self.position_set)
 
+    def build(self) -> Annotator:
+        """The network, with random weights."""
+        return Annotator(self)
+
+    def supervision(self, sets: Sequence[str]) -> Supervision:
+        """The landmarks of its losses, of these joint sets."""
+        return Supervision(tuple(sets), position_set=self.position_set)
+
+    def with_prior(self, latents: bool) -> NetworkConfig:
+        """The config whose network gives poses as latents of a prior, or as rotations."""
+        return replace(self, head="vposer" if latents else "rotations")
+
+    @property
+    def paper_joints_only(self) -> bool:
+        """Whether supervision without a choice is by Pose2Pose's joints alone, without the datasets' own."""
+        return self.mode == "faithful"
+
     @property
     def heatmap_size(self) -> tuple[int, int, int]:
         """Cells along x, y and depth."""
@@ -71,7 +96,8 @@ class Prediction(NamedTuple):
     """What the network's layers give, for B crops; float32."""
 
     position: Tensor
-    """(B, P, 3): joints found in the image, heat-map cells (x, y, depth). The centre of cell i is at i, in the "improved" mode at i + 0.5."""
+    """(B, P, 3): joints found in the image, heat-map cells (x, y, depth). The centre of cell i is at i, in the
+    "improved" mode at i + 0.5."""
     root_6d: Tensor
     """(B, 6): orientation of the body in the crop's camera, two columns read row by row."""
     pose: Tensor
@@ -103,7 +129,8 @@ class PositionNet(nn.Module):
 
 
 class RotationNet(nn.Module):
-    """Body from the features at the joints (positional pose-guided pooling), shape and camera from the mean of the feature map."""
+    """Body from the features at the joints (positional pose-guided pooling), shape and camera from the mean of the
+    feature map."""
 
     def __init__(self, channels: int, joints: int, numbers: int, improved: bool) -> None:
         super().__init__()
@@ -130,12 +157,16 @@ class RotationNet(nn.Module):
         return self.root_pose_out(joined), self.pose_out(joined), self.shape_out(mean), self.cam_out(mean)
 
 
-class Annotator(nn.Module):
-    """The network's layers; :func:`place` makes bodies of what they give. The heads compute in float32 under autocast too.
+class Annotator(Estimator):
+    """The network's layers; :func:`place` makes bodies of what they give. The heads compute in float32 under autocast
+    too.
 
     Args:
         config: of the network.
     """
+
+    config: NetworkConfig
+    backbone: ResNet
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -159,6 +190,14 @@ class Annotator(nn.Module):
             position = self.position_net(features)
             return Prediction(position, *self.rotation_net(features, position.detach()))
 
+    def bodies(self, prediction: Prediction, prior: VPoser | None) -> Bodies:
+        """Bodies in the virtual camera of their crops, differentiable."""
+        return place(prediction, self.config, prior)
+
+    def loss(self, plan: LandmarkPlan, supervision: Supervision, weights: LossWeights) -> BodyLoss:
+        """Pose2Pose's losses, in heatmap bins."""
+        return BodyLoss(plan, supervision, loss_units(self.config), weights)
+
     @torch.no_grad()
     def _start_upright(self) -> None:
         """Begin with an upright mean body that faces the camera and fills the crop, and let the layers add to it."""
@@ -176,6 +215,11 @@ class Annotator(nn.Module):
             assert isinstance(layer, nn.Linear)
             layer.weight.mul_(0.1)
             layer.bias.copy_(bias)
+
+
+def loss_units(config: NetworkConfig) -> LossUnits:
+    """Heatmap bins, and the mode."""
+    return LossUnits(stride=config.output_stride, heatmap_size=config.heatmap_size, faithful=config.mode == "faithful")
 
 
 def _small(*heads: nn.Module) -> None:

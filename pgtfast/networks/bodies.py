@@ -1,9 +1,9 @@
-"""From what the annotator's layers say to bodies in a camera."""
+"""From what an estimator's layers give to bodies in a camera."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from .. import ops
 from .._errors import PgtfastError
 from ..cameras import Camera
 from ..priors import VPoser
-from .annotator import BODY_JOINTS, NetworkConfig, Prediction
+
+if TYPE_CHECKING:
+    from .annotator import NetworkConfig, Prediction
 
 FOCAL, FOCAL_WIDTH = 5000.0, 192
 """Focal length in pixels of a crop of that width; another crop's is in proportion."""
@@ -40,7 +42,8 @@ class Bodies(NamedTuple):
 def place(prediction: Prediction, config: NetworkConfig, prior: VPoser | None) -> Bodies:
     """Bodies of a prediction, differentiable.
 
-    The depth is k sigmoid(c), k = sqrt(fx fy 2.5^2 / (W H)), 56.4 m for Pose2Pose's crops (its main/model.py; the camera of NeuralAnnot's files).
+    The depth is k sigmoid(c), k = sqrt(fx fy 2.5^2 / (W H)), 56.4 m for Pose2Pose's crops (its main/model.py; the
+    camera of NeuralAnnot's files).
 
     Args:
         prediction: of B crops.
@@ -61,7 +64,7 @@ def place(prediction: Prediction, config: NetworkConfig, prior: VPoser | None) -
             latent = pose
             body = prior.decode(latent)
         else:
-            body = ops.rot6d_to_matrix(pose.view(count, BODY_JOINTS, 6), layout="column")
+            body = ops.rot6d_to_matrix(pose.view(count, -1, 6), layout="column")
         hands = torch.eye(3, device=pose.device).expand(count, 2, 3, 3)
         rotations = torch.cat((root, body, hands), 1)
         transl = torch.cat((camera[:, :2], reach(config) * camera[:, 2:].sigmoid()), 1)
@@ -73,8 +76,8 @@ def virtual_camera(config: NetworkConfig) -> tuple[tuple[float, float], tuple[fl
     """Focal length and principal point that the network assumes in every crop, pixels of the crop.
 
     Convention:
-        Pose2Pose's principal point is half the crop's size; with pixel centres at whole numbers the middle, where the "improved" mode has it, lies half a
-        pixel before that. Mirrored crops have the same middle.
+        Pose2Pose's principal point is half the crop's size; with pixel centres at whole numbers the middle, where the
+        "improved" mode has it, lies half a pixel before that. Mirrored crops have the same middle.
     """
     width, height = config.input_size
     focal = FOCAL * width / FOCAL_WIDTH

@@ -13,8 +13,10 @@ from torch import nn
 
 from .._errors import PgtfastError
 from ..body import BodyModel
+from ..files.atomic import disk_errors, replacing
 from ..priors import VPoser
 from .annotator import Annotator, NetworkConfig
+from .estimator import Estimator, config_of
 from .pose_resnet import PoseResNet
 
 ANNOTATOR, POSE_NETWORK = "pgtfast annotator 1", "pgtfast pose network 1"
@@ -27,8 +29,8 @@ NAMES = {ANNOTATOR: "annotator.ckpt", POSE_NETWORK: "pose2d.ckpt"}
 class AnnotatorFile:
     """What an annotator was trained with and for."""
 
-    config: NetworkConfig
-    """Of the network."""
+    config: Any
+    """Of the network: an :class:`EstimatorConfig`."""
     body: str = "free"
     """Name or path of the body that it speaks of."""
     body_sha256: str = ""
@@ -46,14 +48,16 @@ class AnnotatorFile:
         """Refuse another body than the network was trained with."""
         if self.body_sha256 and body.source.sha256 != self.body_sha256:
             raise PgtfastError(
-                f"body: the network was trained with {self.body} (sha256 {self.body_sha256[:12]}), got {body.source.file} ({body.source.sha256[:12]})"
+                f"body: the network was trained with {self.body} (sha256 {self.body_sha256[:12]}), got "
+                f"{body.source.file} ({body.source.sha256[:12]})"
             )
 
     def check_prior(self, prior: VPoser) -> None:
         """Refuse another prior than the network was trained with: latents of different priors are not exchangeable."""
         if self.prior_sha256 and prior.source.sha256 != self.prior_sha256:
             raise PgtfastError(
-                f"prior: the network was trained with {self.prior} (sha256 {self.prior_sha256[:12]}), got {prior.source.file} ({prior.source.sha256[:12]})"
+                f"prior: the network was trained with {self.prior} (sha256 {self.prior_sha256[:12]}), got "
+                f"{prior.source.file} ({prior.source.sha256[:12]})"
             )
 
 
@@ -78,17 +82,12 @@ class PoseNetworkFile:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedAnnotator:
-    """An annotator read from a file."""
+class LoadedEstimator:
+    """An estimator read from a file."""
 
-    network: Annotator
+    network: Estimator
     """In evaluation mode, on the CPU."""
     about: AnnotatorFile
-
-    @property
-    def config(self) -> NetworkConfig:
-        """Of the network."""
-        return self.about.config
 
     @property
     def body(self) -> str:
@@ -102,6 +101,18 @@ class LoadedAnnotator:
 
 
 @dataclass(frozen=True, eq=False)
+class LoadedAnnotator(LoadedEstimator):
+    """An annotator of Pose2Pose's layers read from a file."""
+
+    network: Annotator
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Of the network."""
+        return self.network.config
+
+
+@dataclass(frozen=True, eq=False)
 class LoadedPoseNetwork:
     """A 2D pose network read from a file."""
 
@@ -112,34 +123,49 @@ class LoadedPoseNetwork:
 
 def header(about: AnnotatorFile | PoseNetworkFile) -> dict[str, Any]:
     """What a file holds beside the weights; they are under "network"."""
-    return {"format": ANNOTATOR if isinstance(about, AnnotatorFile) else POSE_NETWORK, "about": _plain(asdict(about))}
+    if isinstance(about, AnnotatorFile):
+        return {"format": ANNOTATOR, "estimator": about.config.name, "about": _plain(asdict(about))}
+    return {"format": POSE_NETWORK, "about": _plain(asdict(about))}
 
 
 def save_annotator(
     path: str | os.PathLike, network: nn.Module, about: AnnotatorFile | None = None, **fields: Any
 ) -> None:
-    """Write an annotator; a kill leaves the former file or none.
+    """Write an estimator; a kill leaves the former file or none.
 
     Args:
         path: of the file.
-        network: an `Annotator`.
+        network: an `Estimator`.
         about: what belongs to it; by default made of `fields` and the network's config.
         fields: of :class:`AnnotatorFile`.
     """
     _save(path, network, about or AnnotatorFile(**{"config": network.config, **fields}))
 
 
-def load_annotator(path: str | os.PathLike) -> LoadedAnnotator:
-    """Read an annotator from its file, a checkpoint, or the folder of a run."""
+def load_estimator(path: str | os.PathLike) -> LoadedEstimator:
+    """Read an estimator from its file, a checkpoint, or the folder of a run.
+
+    Raises:
+        PgtfastError: the file is damaged or of another kind, or nothing is registered under the estimator's name.
+    """
     state, file = _load(path, ANNOTATOR)
     values = dict(state["about"])
+    kind = config_of(state.get("estimator", NetworkConfig.name))  # files of 0.1.0 know one alone
     try:
-        about = _about(AnnotatorFile, {**values, "config": _about(NetworkConfig, values["config"])})
-        network = Annotator(about.config)
+        about = _about(AnnotatorFile, {**values, "config": _about(kind, values["config"])})
+        network = about.config.build()
         network.load_state_dict(state["network"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise PgtfastError(f"{file}: its weights or its header are damaged ({' '.join(str(error).split())})") from error
-    return LoadedAnnotator(network.eval(), about)
+    return LoadedEstimator(network.eval(), about)
+
+
+def load_annotator(path: str | os.PathLike) -> LoadedAnnotator:
+    """Read an annotator of Pose2Pose's layers from its file, a checkpoint, or the folder of a run."""
+    loaded = load_estimator(path)
+    if not isinstance(loaded.network, Annotator):
+        raise PgtfastError(f"{path}: wanted an estimator {NetworkConfig.name!r}, got {loaded.about.config.name!r}")
+    return LoadedAnnotator(loaded.network, loaded.about)
 
 
 def save_pose_network(path: str | os.PathLike, network: nn.Module, about: PoseNetworkFile) -> None:
@@ -174,7 +200,8 @@ def network_file(path: str | os.PathLike, kind: str) -> Path:
         file = path / NAMES[kind]
         if not file.exists():
             raise PgtfastError(
-                f"{path}: no {NAMES[kind]} in it; the run is not finished, or of another network. Name a checkpoint to use one"
+                f"{path}: no {NAMES[kind]} in it; the run is not finished, or of another network. Name a checkpoint to "
+                "use one"
             )
         return file
     if not path.exists():
@@ -194,10 +221,9 @@ def kind_of(path: str | os.PathLike) -> str | None:
 
 def _save(path: str | os.PathLike, network: nn.Module, about: AnnotatorFile | PoseNetworkFile) -> None:
     path = Path(path)
-    partial = path.with_suffix(".part")
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    torch.save({**header(about), "network": weights}, partial)
-    os.replace(partial, path)
+    with disk_errors(path), replacing(path) as partial, open(partial, "wb") as file:
+        torch.save({**header(about), "network": weights}, file)
 
 
 def _load(path: str | os.PathLike, kind: str) -> tuple[dict, Path]:

@@ -144,16 +144,16 @@ def describe(sets: Sequence[ImageSet]) -> str:
     )
 
 
-def default_supervision(sets: Sequence[ImageSet], body: BodyModel, mode: str) -> tuple[str, ...]:
+def default_supervision(sets: Sequence[ImageSet], body: BodyModel, *, own: bool) -> tuple[str, ...]:
     """Landmark sets to supervise by where the config names none.
 
-    The free body: its own joints, and those of the datasets in their own definition. SMPL: Pose2Pose's 33 joints
-    ("faithful"), and in addition each dataset's own set where the body has it ("improved").
+    The free body: its own joints, and those of the datasets in their own definition. SMPL: Pose2Pose's 33 joints, and
+    with `own` also each dataset's own set where the body has it.
     """
     if body.kind == "free":
         return ("p2p25", "h36m17", "coco17", "smpl24")
-    own = dict.fromkeys(s.people.landmark_set for s in sets)
-    more = [name for name in own if name in body.landmark_sets and name != "p2p33"] if mode == "improved" else []
+    names = dict.fromkeys(s.people.landmark_set for s in sets) if own else ()
+    more = [name for name in names if name in body.landmark_sets and name != "p2p33"]
     return ("p2p33", *more)
 
 

@@ -1,4 +1,4 @@
-"""Scores of the annotator on held-out images, to choose the best checkpoint by."""
+"""Scores of an estimator on held-out images, to choose the best checkpoint by."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ import torch
 from torch import Tensor
 
 from ..body import LandmarkPlan
-from ..loading import Supervision
+from ..loading import Batch, Supervision
 from ..loading.loader import LoaderConfig, OrderedLoader
-from ..loading.targets import crop_targets
+from ..loading.targets import Targets, crop_targets
 from ..metrics import pa_mpjpe_mm
-from ..networks import Annotator, place
+from ..networks import Estimator
 from ..ops import landmarks, project
 from ..people import ImageSet
 from ..priors import VPoser
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
-
-    from .annotator import AnnotatorConfig
 
 
 class Landmarks(NamedTuple):
@@ -35,13 +33,13 @@ class Landmarks(NamedTuple):
 
 @torch.no_grad()
 def predict_landmarks(
-    network: Annotator, prior: VPoser, image: Tensor, plan: LandmarkPlan, config: AnnotatorConfig, fabric: Fabric
+    network: Estimator, prior: VPoser, batch: Batch, annotated: Targets, plan: LandmarkPlan, fabric: Fabric
 ) -> Landmarks:
     """Landmarks of the bodies in crops; leaves the network in evaluation mode."""
     network.eval()
     with fabric.autocast():
-        prediction = network(image)
-    bodies = place(type(prediction)(*(t.float() for t in prediction)), config.head, prior)
+        prediction = network(*network.inputs(batch, annotated))
+    bodies = network.bodies(type(prediction)(*(t.float() for t in prediction)), prior)
     points = landmarks(bodies.rotations, bodies.betas, bodies.transl, plan.terms)
     pixels = project(points, bodies.focal.expand(len(points), 2), bodies.center.expand(len(points), 2))
     return Landmarks(points, pixels)
@@ -49,13 +47,12 @@ def predict_landmarks(
 
 @torch.no_grad()
 def validate_annotator(
-    network: Annotator,
+    network: Estimator,
     prior: VPoser,
     held_out: Sequence[ImageSet],
     supervision: Supervision,
     plan: LandmarkPlan,
     loading: LoaderConfig,
-    config: AnnotatorConfig,
     fabric: Fabric,
 ) -> dict[str, float]:
     """`error_px`, the mean distance of projected to annotated keypoints in pixels of the crop, over all keypoints; and
@@ -65,8 +62,8 @@ def validate_annotator(
     for image_set in held_out:
         for batch in OrderedLoader(image_set, supervision, loading):
             batch = batch.to(fabric.device)
-            annotated = crop_targets(batch, supervision, config.network.input_size)
-            predicted = predict_landmarks(network, prior, batch.image, plan, config, fabric)
+            annotated = crop_targets(batch, supervision, loading.crop_size)
+            predicted = predict_landmarks(network, prior, batch, annotated, plan, fabric)
             counted = (annotated.weights > 0) & annotated.inside
             distance += (predicted.pixels - annotated.keypoints).norm(dim=-1)[counted].sum().item()
             count += int(counted.sum())

@@ -1,4 +1,4 @@
-"""Train the annotator f: Pose2Pose with a latent pose, on half motion capture and half images in the wild."""
+"""Train an estimator, such as the annotator f, on half motion capture and half images in the wild."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import skeletons
 from .._errors import PgtfastError
@@ -17,13 +17,12 @@ from ..body import LandmarkPlan, load_body
 from ..loading import Batch, Supervision
 from ..loading.loader import MixedLoader, Stream
 from ..loading.targets import Targets, crop_targets
-from ..networks import Annotator, NetworkConfig, place
+from ..networks import Estimator, EstimatorConfig, LossWeights, NetworkConfig
 from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
 from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
 from ..people import ImageSet, Role
 from ..priors import VPoser, load_vposer
-from ._annotator_loss import LossWeights, annotator_loss, loss_targets
 from ._config import TrainingConfig, loader_config
 from ._datasets import (
     check_bodies,
@@ -54,8 +53,8 @@ class AnnotatorConfig(TrainingConfig):
     """Body to speak of: "free", a name such as "smpl-neutral", or a file."""
     prior: str = "free"
     """Pose prior whose latents are learned (recipe 3): "free", or the file or folder of a VPoser."""
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    """Of the network; its `head` follows from recipe 3."""
+    network: EstimatorConfig = field(default_factory=NetworkConfig)
+    """Of the network: Pose2Pose's, or another estimator's; whether it gives latents follows from recipe 3."""
     loss: LossWeights = field(default_factory=LossWeights)
     """Weights of the losses."""
     supervision: tuple[str, ...] | None = None
@@ -108,7 +107,7 @@ class AnnotatorConfig(TrainingConfig):
                 "out, or switch the recipe off with "
                 "--no-recipe-2"
             )
-        if self.recipe_3 and self.network.head != "vposer":
+        if self.recipe_3 and self.network.with_prior(True) != self.network:
             raise PgtfastError(
                 "network.head: it follows from recipe 3, which gives latents; for rotations switch it off with "
                 "--no-recipe-3"
@@ -127,9 +126,9 @@ class AnnotatorConfig(TrainingConfig):
                 )
 
     @property
-    def head(self) -> NetworkConfig:
+    def estimator(self) -> EstimatorConfig:
         """The network's config with the head that recipe 3 asks for."""
-        return replace(self.network, head="vposer" if self.recipe_3 else "rotations")
+        return self.network.with_prior(self.recipe_3)
 
     def idle(self) -> dict[str, str]:
         """Fields that change nothing because of others, each with the reason and the cure."""
@@ -147,9 +146,9 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
         for s in open_all(config.datasets.of(*roles))
     ]
     body, prior = load_body(config.body), load_vposer(config.prior)
-    names = config.supervision or default_supervision(sets, body, config.network.mode)
+    names = config.supervision or default_supervision(sets, body, own=not config.network.paper_joints_only)
     check_landmarks(names, body)
-    supervision = Supervision(tuple(names), position_set=config.network.position_set)
+    supervision = config.network.supervision(names)
     check_keypoints(sets, supervision)
     check_bodies(sets, body.kind)
     held_out: list[ImageSet] = []
@@ -164,14 +163,15 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
     fabric = session.fabric
     if session.finished:
         return session.result()
-    network = Annotator(config.head)
+    network: Estimator = config.estimator.build()
     if config.recipe_2:
         fabric.print(import_backbone(network, config.pose_network))
     elif config.backbone is not None:
-        fabric.print(import_weights(network.backbone, config.backbone, source="torchvision", part="backbone"))
+        fabric.print(import_weights(backbone_of(network), config.backbone, source="torchvision", part="backbone"))
     network, model, optimizer = set_up(fabric, network, config)
     body, prior = body.to(fabric.device), prior.to(fabric.device)
     plan = supervision.plan(body)
+    loss_of = network.loss(plan, supervision, config.loss)
 
     streams = mixture(sets, config)
     sets = [s for stream in streams for s in stream.sets]
@@ -186,7 +186,7 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
     shares = " + ".join(f"{s.count} {'/'.join(i.people.dataset for i in s.sets)}" for s in streams)
     fabric.print(f"learning from {describe(sets)}; {total:,} steps of {shares}")
     about = AnnotatorFile(
-        config=config.head, body=config.body, body_sha256=body.source.sha256, sets=supervision.sets,
+        config=config.estimator, body=config.body, body_sha256=body.source.sha256, sets=supervision.sets,
         prior=config.prior, prior_sha256=prior.source.sha256,
         recipes=(config.recipe_1, config.recipe_2, config.recipe_3),
     )  # fmt: skip
@@ -197,19 +197,16 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
         for batch in session.steps(loader.batches(session.step, total)):
             batch = batch.to(fabric.device)
             annotated = crop_targets(batch, supervision, crop_size)
-            target = loss_targets(batch, annotated, plan, supervision, config.head)
+            target = loss_of.targets(batch, annotated)
             # means are over what the whole step holds: all parts, all processes
             target = target._replace(counts=sum_over_processes(target.counts))
-            image = in_memory_order(batch.image, config)
+            batch = replace(batch, image=in_memory_order(batch.image, config))
 
             optimizer.zero_grad()
             losses: dict[str, Tensor] = {}
             for people in session.parts(model, config.accumulate):
-                prediction = model(image[people])
-                loss = annotator_loss(
-                    prediction, place(prediction, config.head, prior), batch.rows(people), annotated.rows(people), plan,
-                    supervision, config.head, config.loss, target.rows(people),
-                )  # fmt: skip
+                prediction = model(*network.inputs(batch.rows(people), annotated.rows(people)))
+                loss = loss_of(prediction, network.bodies(prediction, prior), target.rows(people))
                 session.guard(loss, batch.rows(people))
                 fabric.backward(loss["total"] * fabric.world_size)  # processes average their gradients
                 losses = {name: losses.get(name, 0) + value.detach() for name, value in loss.items()}
@@ -222,9 +219,7 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
             if session.due(config.overlay_every):
                 session.draw(overlay, network, prior, batch, annotated, plan, supervision, config, fabric)
             if held_out and session.due(config.validate_every):
-                session.evaluate(
-                    validate_annotator, network, prior, held_out, supervision, plan, loading, config, fabric
-                )
+                session.evaluate(validate_annotator, network, prior, held_out, supervision, plan, loading, fabric)
             session.checkpoint()
         loader.close()
         return session.finish(lambda file: save_annotator(file, network, about), skipped=loader.skipped)
@@ -244,7 +239,7 @@ def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
     return [Stream(by_role[role], counts[role]) for role in by_role if counts[role]]
 
 
-def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
+def import_backbone(network: Estimator, path: Path | None) -> ImportReport:
     """Take the backbone of a 2D pose network: of ours, or of a SimpleBaseline checkpoint."""
     assert path is not None
     file = network_file(path, POSE_NETWORK)
@@ -254,18 +249,27 @@ def import_backbone(network: Annotator, path: Path | None) -> ImportReport:
             f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of "
             "python_training.pose2d"
         )
-    if kind == POSE_NETWORK:
-        return import_weights(network.backbone, file, source="pgtfast", part="backbone")
-    return import_weights(network.backbone, file, source="simplebaseline", part="backbone")
+    source: Literal["pgtfast", "simplebaseline"] = "pgtfast" if kind == POSE_NETWORK else "simplebaseline"
+    return import_weights(backbone_of(network), file, source=source, part="backbone")
+
+
+def backbone_of(network: Estimator) -> nn.Module:
+    """The part that recipe 2 and `backbone` fill."""
+    backbone = getattr(network, "backbone", None)
+    if backbone is None:
+        raise PgtfastError(
+            f"network: the estimator {network.config.name!r} has no backbone to fill; train it with --no-recipe-2"
+        )
+    return backbone
 
 
 def overlay(
-    network: Annotator, prior: VPoser, batch: Batch, annotated: Targets, plan: LandmarkPlan, supervision: Supervision,
+    network: Estimator, prior: VPoser, batch: Batch, annotated: Targets, plan: LandmarkPlan, supervision: Supervision,
     config: AnnotatorConfig, fabric: Fabric,
 ) -> np.ndarray:  # fmt: skip
     """The first people of each set of a batch with their annotated and predicted landmarks, for a look."""
     rows = torch.cat([(batch.set_index == index).nonzero().flatten()[:3] for index in batch.set_index.unique()[:4]])
-    predicted = predict_landmarks(network, prior, batch.image[rows], plan, config, fabric).pixels
+    predicted = predict_landmarks(network, prior, batch.rows(rows), annotated.rows(rows), plan, fabric).pixels
     keypoints = torch.cat((annotated.keypoints, annotated.weights[..., None]), -1)[rows].cpu().numpy()
     base = skeletons.get(supervision.sets[0])
     images = to_images(batch.image[rows], config.network.normalize)

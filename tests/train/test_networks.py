@@ -164,18 +164,19 @@ def test_a_loss_that_is_not_finite_names_the_batch(kind, world, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_are_not_finite_are_never_written(kind, world, tmp_path, monkeypatch):
     config_of, train, loop = KINDS[kind]
-    name = "heatmap_loss" if kind == "pose2d" else "place"
-    genuine = getattr(loop, name)
+    where, name = (loop, "heatmap_loss") if kind == "pose2d" else (Annotator, "bodies")
+    genuine = getattr(where, name)
 
     def slope_of_a_root_at_zero(value):
         return value + (value.sum() * 0).sqrt()  # adds nothing, and its gradient is not a number
 
-    def changed(found, *rest):
-        if kind == "pose2d":
-            return genuine(slope_of_a_root_at_zero(found), *rest)
-        return genuine(found._replace(betas=slope_of_a_root_at_zero(found.betas)), *rest)
+    def heatmap_loss(prediction, *rest):
+        return genuine(slope_of_a_root_at_zero(prediction), *rest)
 
-    monkeypatch.setattr(loop, name, changed)
+    def bodies(self, prediction, prior):
+        return genuine(self, prediction._replace(betas=slope_of_a_root_at_zero(prediction.betas)), prior)
+
+    monkeypatch.setattr(where, name, heatmap_loss if kind == "pose2d" else bodies)
     config = config_of(world, tmp_path / "run", checkpoint_every=1, overlay_every=0)
     with pytest.raises(PgtfastError, match=r"^step 1: the loss is finite, but its gradient was not"):
         train(config)

@@ -12,8 +12,8 @@ from pgtfast import ops, reference
 from pgtfast._errors import PgtfastError
 from pgtfast.loading import Supervision
 from pgtfast.loading.targets import crop_targets
-from pgtfast.networks import Annotator, NetworkConfig, Prediction, place
-from pgtfast.train._annotator_loss import LossWeights, annotator_loss, loss_targets
+from pgtfast.networks import Annotator, BodyLoss, LossUnits, LossWeights, NetworkConfig, Prediction, place
+from pgtfast.networks.annotator import loss_units
 from tests.helpers.crops import make_scene
 
 ONE = Supervision(("p2p25",))
@@ -74,6 +74,15 @@ def guess(count, mode, prior, seed=1):
     draws = {k: v + scale[k] * torch.randn(count, *v.shape, generator=rng) for k, v in middle.items()}
     prediction = Prediction(**{k: v.requires_grad_() for k, v in draws.items()})
     return prediction, place(prediction, network(mode), prior)
+
+
+def targets_of(batch, targets, plan, supervision, config):
+    return BodyLoss(plan, supervision, loss_units(config)).targets(batch, targets)
+
+
+def loss_of(prediction, bodies, batch, targets, plan, supervision, config, weights=None, prepared=None):
+    loss = BodyLoss(plan, supervision, loss_units(config), weights)
+    return loss(prediction, bodies, prepared or loss.targets(batch, targets))
 
 
 def by_hand(prediction, bodies, batch, targets, supervision, body, mode):
@@ -179,13 +188,13 @@ def test_terms_are_pose2poses(body, prior, supervision, mode):
     wanted, counts = by_hand(prediction, bodies, batch, targets, supervision, body, mode)
     plan = supervision.plan(body)
     ones = LossWeights(latent=1, betas=1)
-    got = annotator_loss(prediction, bodies, batch, targets, plan, supervision, network(mode), ones)
+    got = loss_of(prediction, bodies, batch, targets, plan, supervision, network(mode), ones)
     assert set(got) == TERMS | {"total"}
     for name in TERMS:
         assert got[name].item() == pytest.approx(wanted[name], rel=1e-5, abs=1e-6), name
         assert wanted[name] > 0, name
     assert got["total"].item() == pytest.approx(sum(wanted.values()), rel=1e-5)
-    made_counts = loss_targets(batch, targets, plan, supervision, network(mode)).counts
+    made_counts = targets_of(batch, targets, plan, supervision, network(mode)).counts
     assert {name: value.item() for name, value in made_counts.items()} == counts
 
 
@@ -194,13 +203,13 @@ def test_parts_of_a_step_add_up(body, prior, mode):
     batch, targets = made(body)
     prediction, bodies = guess(len(batch), mode, prior)
     plan, config = THREE.plan(body), network(mode)
-    whole = annotator_loss(prediction, bodies, batch, targets, plan, THREE, config)
-    known = loss_targets(batch, targets, plan, THREE, config)
+    whole = loss_of(prediction, bodies, batch, targets, plan, THREE, config)
+    known = targets_of(batch, targets, plan, THREE, config)
     total = 0
     for part in (slice(0, 2), slice(2, 3), slice(3, 6)):
         predicted = Prediction(*(value[part] for value in prediction))
         inputs = (batch.rows(part), targets.rows(part), plan, THREE, config)
-        terms = annotator_loss(predicted, place(predicted, config, prior), *inputs, prepared=known.rows(part))
+        terms = loss_of(predicted, place(predicted, config, prior), *inputs, prepared=known.rows(part))
         assert terms["total"].item() == pytest.approx(sum(terms[k].item() for k in TERMS))
         total = total + terms["total"]
     torch.testing.assert_close(total, whole["total"])
@@ -210,11 +219,11 @@ def test_parts_of_a_step_add_up(body, prior, mode):
 def test_the_truth_has_no_loss(body, mode):
     batch, targets = made(body, wild=torch.zeros(6, dtype=torch.bool), mode=mode)
     plan, config = THREE.plan(body), network(mode, head="rotations")
-    known = loss_targets(batch, targets, plan, THREE, config)
+    known = targets_of(batch, targets, plan, THREE, config)
     own = torch.tensor([name == "p2p25" for name in SETS])
-    both = (known.joint_img_weights > 0) & (known.smpl_joint_img_weights > 0) & own[:, None, None]
+    both = (known.positions.joint_img_weights > 0) & (known.positions.smpl_joint_img_weights > 0) & own[:, None, None]
     assert both.sum() > 120
-    torch.testing.assert_close(known.joint_img[both], known.smpl_joint_img[both], atol=1e-4, rtol=0)
+    torch.testing.assert_close(known.positions.joint_img[both], known.positions.smpl_joint_img[both], atol=1e-4, rtol=0)
     # the network's numbers that place() makes the truth of; the pelvis lies on the camera's axis
     points = ops.landmarks(targets.rotations, targets.betas, None, plan.terms)[:, THREE.base_root]
     pelvis = batch.transl + ops.landmarks(batch.pose, batch.betas, None, plan.terms)[:, THREE.base_root]
@@ -222,12 +231,12 @@ def test_the_truth_has_no_loss(body, mode):
     reach = FOCAL * 2.5 / (CROP[0] * CROP[1]) ** 0.5
     columns = targets.rotations[..., :2].flatten(2)
     prediction = Prediction(
-        position=known.smpl_joint_img, root_6d=columns[:, 0], pose=columns[:, 1:22].flatten(1), betas=targets.betas,
+        position=known.positions.smpl_joint_img, root_6d=columns[:, 0], pose=columns[:, 1:22].flatten(1), betas=targets.betas,
         camera=torch.cat((transl[:, :2], (transl[:, 2:] / reach).logit()), 1),
     )  # fmt: skip
     # a joint of another set lies elsewhere than the base set's, and one position cannot be both
     batch = replace(batch, position_row=torch.where(own[:, None], batch.position_row, -1))
-    terms = annotator_loss(prediction, place(prediction, config, None), batch, targets, plan, THREE, config)
+    terms = loss_of(prediction, place(prediction, config, None), batch, targets, plan, THREE, config)
     assert "latent" not in terms
     for name in DATA:
         assert terms[name].item() < 1e-4, name
@@ -237,7 +246,7 @@ def test_the_truth_has_no_loss(body, mode):
 def test_pictures_in_the_wild_teach_2d_alone(body, prior, mode):
     batch, targets = made(body, sets=("coco17",) * 3, wild=torch.ones(3, dtype=torch.bool))
     prediction, bodies = guess(3, mode, prior)
-    terms = annotator_loss(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))
+    terms = loss_of(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))
     for name in ("smpl_joint_img", "smpl_pose", "smpl_shape", "joint_cam", "smpl_joint_cam"):
         assert terms[name].item() == 0, name
     for name in ("joint_img", "joint_proj", "latent", "betas"):
@@ -250,7 +259,7 @@ def test_pictures_in_the_wild_teach_2d_alone(body, prior, mode):
 def test_gradients_reach_every_output(body, prior, mode):
     batch, targets = made(body)
     prediction, bodies = guess(len(batch), mode, prior)
-    annotator_loss(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))["total"].backward()
+    loss_of(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))["total"].backward()
     for name, value in prediction._asdict().items():
         assert value.grad.isfinite().all(), name
         assert (value.grad != 0).flatten(1).any(1).all(), name
@@ -262,7 +271,7 @@ def test_gradient_is_the_slope(body, prior, mode):
     inputs = (batch, targets, THREE.plan(body), THREE, network(mode))
 
     def total(prediction):
-        return annotator_loss(prediction, place(prediction, network(mode), prior), *inputs)["total"]
+        return loss_of(prediction, place(prediction, network(mode), prior), *inputs)["total"]
 
     here, _ = guess(len(batch), mode, prior)
     grads = torch.autograd.grad(total(here), tuple(here))
@@ -285,7 +294,7 @@ def test_nothing_annotated_is_no_reason_for_nan(body, prior, mode):
     )
     targets = crop_targets(batch, THREE, CROP)
     prediction, bodies = guess(6, mode, prior)
-    terms = annotator_loss(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))
+    terms = loss_of(prediction, bodies, batch, targets, THREE.plan(body), THREE, network(mode))
     assert all(terms[name].item() == 0 for name in DATA)
     terms["total"].backward()
     assert all(value.grad is None or value.grad.isfinite().all() for value in prediction)
@@ -294,10 +303,10 @@ def test_nothing_annotated_is_no_reason_for_nan(body, prior, mode):
 def test_without_a_camera_body_parameters_teach_the_depth_of_joints(body):
     batch, targets = made(body)
     batch = replace(batch, transl=None, intrinsics=None)
-    known = loss_targets(batch, targets, THREE.plan(body), THREE, network("improved"))
-    assert not known.smpl_joint_img_weights[..., :2].any()
-    assert (known.smpl_joint_img_weights[~WILD][..., 2] == 1).all()
-    assert not known.smpl_joint_img_weights[WILD].any()
+    known = targets_of(batch, targets, THREE.plan(body), THREE, network("improved"))
+    assert not known.positions.smpl_joint_img_weights[..., :2].any()
+    assert (known.positions.smpl_joint_img_weights[~WILD][..., 2] == 1).all()
+    assert not known.positions.smpl_joint_img_weights[WILD].any()
 
 
 def test_cells_of_both_modes(body):
@@ -305,8 +314,8 @@ def test_cells_of_both_modes(body):
     rows = torch.tensor([[-0.5, -0.5], [191.5, 255.5], [95.5, 127.5]]).expand(6, 3, 2)
     targets = targets._replace(keypoints=torch.cat((rows, targets.keypoints[:, 3:]), 1))
     plan = THREE.plan(body)
-    improved = loss_targets(batch, targets, plan, THREE, network("improved")).keypoints[0, :3]
-    faithful = loss_targets(batch, targets, plan, THREE, network("faithful")).keypoints[0, :3]
+    improved = targets_of(batch, targets, plan, THREE, network("improved")).keypoints[0, :3]
+    faithful = targets_of(batch, targets, plan, THREE, network("faithful")).keypoints[0, :3]
     torch.testing.assert_close(improved, torch.tensor([[0.0, 0.0], [6.0, 8.0], [3.0, 4.0]]))
     torch.testing.assert_close(faithful, improved - 0.5 / 32)
 
@@ -315,8 +324,8 @@ def test_weights_scale_terms_and_are_checked(body, prior):
     batch, targets = made(body)
     prediction, bodies = guess(len(batch), "improved", prior)
     inputs = (prediction, bodies, batch, targets, THREE.plan(body), THREE, network("improved"))
-    plain = annotator_loss(*inputs)
-    scaled = annotator_loss(*inputs, LossWeights(joint_proj=3.0, betas=0.0))
+    plain = loss_of(*inputs)
+    scaled = loss_of(*inputs, LossWeights(joint_proj=3.0, betas=0.0))
     assert scaled["joint_proj"].item() == pytest.approx(3 * plain["joint_proj"].item())
     assert scaled["betas"].item() == 0
     assert scaled["total"].item() == pytest.approx(sum(v.item() for k, v in scaled.items() if k != "total"))
@@ -328,10 +337,10 @@ def test_the_surroundings_precision_does_not_matter(body, prior):
     batch, targets = made(body)
     prediction, bodies = guess(len(batch), "improved", prior)
     inputs = (batch, targets, THREE.plan(body), THREE, network("improved"))
-    plain = annotator_loss(prediction, bodies, *inputs)
+    plain = loss_of(prediction, bodies, *inputs)
     with torch.autocast("cpu", torch.bfloat16):
-        inside = annotator_loss(prediction, bodies, *inputs)
-        half = annotator_loss(prediction._replace(position=prediction.position.bfloat16()), bodies, *inputs)
+        inside = loss_of(prediction, bodies, *inputs)
+        half = loss_of(prediction._replace(position=prediction.position.bfloat16()), bodies, *inputs)
     assert all(torch.equal(plain[name], inside[name]) for name in plain)
     assert half["total"].dtype == torch.float32
 
@@ -343,8 +352,19 @@ def test_every_layer_of_the_network_learns(body, prior):
     model = Annotator(config)
     prediction = model(torch.rand(len(batch), 3, CROP[1], CROP[0]))
     placed = place(prediction, config, prior)
-    annotator_loss(prediction, placed, batch, targets, THREE.plan(body), THREE, config)["total"].backward()
+    loss_of(prediction, placed, batch, targets, THREE.plan(body), THREE, config)["total"].backward()
     for name, value in model.named_parameters():
         assert value.grad is not None, name
         assert value.grad.isfinite().all(), name
         assert value.grad.any(), name
+
+
+def test_bodies_alone_have_the_same_terms_without_those_of_heatmaps(body, prior):
+    batch, targets = made(body)
+    prediction, bodies = guess(len(batch), "improved", prior)
+    plan = THREE.plan(body)
+    whole = loss_of(prediction, bodies, batch, targets, plan, THREE, network("improved"))
+    loss = BodyLoss(plan, THREE, LossUnits(stride=STRIDE))
+    terms = loss(None, bodies, loss.targets(batch, targets))
+    assert whole.keys() - terms.keys() == {"joint_img", "smpl_joint_img"}
+    assert all(torch.equal(terms[name], whole[name]) for name in terms.keys() - {"total"})
