@@ -19,10 +19,8 @@ from ..files.tars import tar_members
 from ..images.bulk_source import Place, leads_out
 from ..images.listing import list_images
 from ..loading.columns import usable_rows
-from ..people import ImageSet, People
+from ..people import ImageSet, People, Reason, Skip
 
-NEEDLESS = "no-keypoints"
-"""Code of the one reason that does not matter to who needs a box alone."""
 Chunk = tuple[People, np.ndarray]
 """People, and their places in the input (n,) int64."""
 
@@ -143,7 +141,7 @@ def _settled(people: People) -> People:
     reason, path = people.reason.copy(), people.image_path.copy()
     boxed = ~np.isnan(people.bbox).any(1)
     for row, name in enumerate(path):
-        if boxed[row] and str(reason[row]).partition(":")[0] == NEEDLESS:
+        if boxed[row] and reason[row] is not None and Skip.parse(reason[row]).code is Reason.NO_KEYPOINTS:
             reason[row] = None
         told = None if name is None else refusal(name)
         if told is not None:
@@ -152,20 +150,20 @@ def _settled(people: People) -> People:
     there = dataclasses.replace(people, reason=reason, bbox=np.where(np.isinf(people.bbox), 2.0, people.bbox))
     without = np.array([r is None for r in reason], bool)
     without[usable_rows(there)] = False
-    reason[without] = "no-box: neither a box in the picture nor keypoints to make one of"
+    reason[without] = Skip(Reason.NO_BOX, "neither a box in the image nor keypoints to make one of")
     return dataclasses.replace(people, reason=reason, image_path=path)
 
 
-def refusal(name: str) -> str | None:
+def refusal(name: str) -> Skip | None:
     """Why a picture's name is not looked up; None for a name that stays within the folder of images."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "bad-image: file_name: not Unicode"
+        return Skip(Reason.BAD_IMAGE, "file_name: not Unicode")
     if "\0" in name:
-        return "bad-image: file_name: holds a zero byte"
+        return Skip(Reason.BAD_IMAGE, "file_name: holds a zero byte")
     if leads_out(name):
-        return f"outside: {name[:200]} leaves the folder of images; write names relative to it"
+        return Skip(Reason.OUTSIDE, f"{name[:200]} leaves the folder of images; write names relative to it")
     return None
 
 

@@ -66,7 +66,7 @@ class Stages:
 
     def plan_out(self) -> None:
         """Annotations read, people laid out in shards."""
-        path = self.job.out / "again.sqlite"
+        path = self.job.out / "again.arrow"
         write_plan(path, self.source, part_size=self.part_size, shards=None)
         path.unlink()
 

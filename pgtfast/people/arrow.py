@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -36,6 +36,8 @@ class Column:
     """A file in which nobody has a value may lack it."""
     score: bool = False
     """One of `People.scores`."""
+    body: bool = False
+    """Known only of people with a body."""
 
 
 def _vector(size: int | None = None) -> pa.DataType:
@@ -60,7 +62,7 @@ def _parameter(name: str) -> Column:
     unit = "" if name in _COEFFICIENTS else "m" if name == "transl" else "rad"
     doc = _COEFFICIENTS.get(name, "Place of the body in the camera frame." if unit == "m" else "Rotation vectors.")
     optional = name not in LAYOUTS["smpl"].parameters
-    return _column(name, _vector(widths.pop() if fixed else None), doc, unit, optional=optional)
+    return _column(name, _vector(widths.pop() if fixed else None), doc, unit, optional=optional, body=True)
 
 
 _TEXT, _NUMBER, _WHOLE = pa.string(), pa.float32(), pa.int32()
@@ -73,12 +75,14 @@ COLUMNS: tuple[Column, ...] = (
     _column("annotation_id", pa.int64(), "Of the dataset's annotation file.", required=True),
     _column("person_id", _WHOLE, "Index among the people of the image.", required=True),
     _column("bbox_xywh", _vector(4), "Box of the person.", "px"),
-    _column("body_model", _TEXT, 'Kind of the body: "smpl", "smplx", "free"; "none" without one.', required=True),
-    _column("gender", _TEXT, "Of the body model's file.", required=True),
+    _column(
+        "body_model", _TEXT, 'Kind of the body: "smpl", "smplx", "free"; "none" without one.', required=True, body=True
+    ),
+    _column("gender", _TEXT, "Of the body model's file.", required=True, body=True),
     *map(_parameter, PARAMETERS),
-    _column("flat_hand_mean", pa.bool_(), "Whether hands are measured from a flat hand, not the mean.", optional=True),
-    _column("latent", _vector(_LATENTS), "Of the pose prior."),
-    _column("prior", _TEXT, "Version of the prior."),
+    _column("flat_hand_mean", pa.bool_(), "Whether hands are measured from a flat hand.", optional=True, body=True),
+    _column("latent", _vector(_LATENTS), "Of the pose prior.", body=True),
+    _column("prior", _TEXT, "Version of the prior.", body=True),
     _column("focal", _vector(2), "Focal lengths.", "px"),
     _column("center", _vector(2), "Principal point.", "px"),
     _column("camera_model", _TEXT, '"perspective", or none.'),
@@ -96,7 +100,7 @@ COLUMNS: tuple[Column, ...] = (
     _column("expected_error_mm", _NUMBER, "Expected PA-MPJPE.", "mm", score=True, optional=True),
     _column("views", _WHOLE, "Number of views that the body was fitted to.", score=True, optional=True),
     _column("track", pa.int64(), "Index of the person among those of a clip.", score=True, optional=True),
-    _column("valid", pa.bool_(), "Whether the row has a body.", required=True),
+    _column("valid", pa.bool_(), "Whether the row has a body.", required=True, body=True),
     _column("reason", _TEXT, 'Why there is none: "code: detail".'),
     _column("method", _TEXT, "What found the body.", required=True, score=True),
     _column("weights_sha256", _TEXT, "Hash of all weights that it took.", required=True, score=True),
@@ -112,6 +116,8 @@ KEY = ("dataset", "image_path", "annotation_id")
 """Columns that name a person."""
 SCORES = tuple(c.name for c in COLUMNS if c.score)
 """Columns of `People.scores`."""
+PENDING = tuple(c.name for c in COLUMNS if not c.body and not c.score)
+"""Columns of people whose bodies are yet to be found."""
 _OPTIONAL = frozenset(c.name for c in COLUMNS if c.optional)
 
 
@@ -148,12 +154,13 @@ def present(schema: pa.Schema, columns: Sequence[str] | None = None) -> list[str
 # ---- people to rows
 
 
-def to_arrow(people: People, *, method: str = "") -> pa.Table:
+def to_arrow(people: People, *, method: str = "", pending: bool = False) -> pa.Table:
     """Rows of the store, one a person, without the optional columns that nobody has; float64 becomes float32.
 
     Args:
         people: N people.
         method: what found their bodies, where `people.scores` does not say it.
+        pending: rows of :data:`PENDING` alone, of people whose bodies are yet to be found: having none is no reason against them.
 
     Raises:
         ValueError: a parameter is not as wide as the body model has it, or a score is not one of :data:`SCORES`.
@@ -182,7 +189,9 @@ def to_arrow(people: People, *, method: str = "") -> pa.Table:
     for name, default in (("method", method), ("weights_sha256", ""), ("pgtfast_version", version("pgtfast"))):
         values[name] = [default if value is None else value for value in values.get(name, [None] * count)]
     arrays: dict[str, pa.Array] = {}
-    for field in SCHEMA:
+    if pending:
+        values["reason"] = people.reason
+    for field in map(SCHEMA.field, PENDING if pending else SCHEMA.names):
         array = _array(values[field.name], field.type) if field.name in values else pa.nulls(count, field.type)
         if not field.nullable and array.null_count:
             raise ValueError(f"column {field.name}: {array.null_count} of {count} rows have no value")
@@ -258,61 +267,77 @@ def _lists(items: pa.Array, size: int, missing: np.ndarray, kind: pa.ListType) -
 # ---- rows to people
 
 
-def from_arrow(table: pa.Table, where: str) -> People:
+def from_arrow(table: pa.Table, where: str, *, pending: bool = False) -> People:
     """Rows of the store as people.
 
     Args:
-        table: of :data:`SCHEMA`, of any version; columns that cannot be told from null may be missing.
+        table: of :data:`SCHEMA`, of any version; optional columns may be missing.
         where: the file, for messages.
+        pending: rows of people whose bodies are yet to be found: columns other than :data:`PENDING` are not read.
 
     Raises:
         PgtfastError: the rows are of several datasets, body models, landmark sets or priors, or hold parameters of another width.
     """
     try:
-        table = conformed(table)
+        table = conformed(table, PENDING) if pending else conformed(table)
     except (pa.ArrowException, ValueError) as error:
         raise PgtfastError(f"{where}: not rows of a store ({error})") from error
-    single = {name: _single(table, name, where) for name in ("dataset", "body_model", "landmark_set", "prior")}
-    kind = single["body_model"]
-    model = None if kind in (None, _NO_MODEL) else str(kind)
-    if model is not None and model not in LAYOUTS:
-        raise PgtfastError(f"{where}: column body_model: wanted one of {', '.join(LAYOUTS)}, got {model!r}")
-    widths: Mapping[str, int] = {} if model is None else LAYOUTS[model].parameters
-    body = {name: vectors(table[name], where) for name in widths if table[name].null_count < len(table)}
-    for name, values in body.items():
-        if name not in _COEFFICIENTS and values.shape[1] != widths[name]:
-            raise PgtfastError(
-                f"{where}: column {name}: wanted {widths[name]} numbers of {model!r}, got {values.shape[1]}"
-            )
+    people = _person_of(table, where)
+    if pending:
+        return people
     valid = table["valid"].to_numpy()
     no_body = Skip(Reason.NO_BODY, "not valid, and no reason is given")
-    reason = [
-        None if ok else Skip.parse(text) if text else no_body
-        for ok, text in zip(valid, table["reason"].to_pylist(), strict=True)
-    ]
-    size = np.stack([table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")], 1)
-    empty = empty_people(single["dataset"] or "", table["annotation_id"].to_numpy())
-    keypoints = _points(table["landmarks_2d"], where)
+    reason = [None if ok else why or no_body for ok, why in zip(valid, people.reason, strict=True)]
     has_latent = table["latent"].null_count < len(table)
+    kind = _single(table, "body_model", where)
+    return replace(
+        people,
+        gender=_objects(table["gender"]),
+        reason=objects(reason),
+        body_model=None if kind == _NO_MODEL else kind,
+        body={} if kind in (None, _NO_MODEL) else _body_of(table, kind, where),
+        flat_hand_mean=_single(table, "flat_hand_mean", where),
+        latent=vectors(table["latent"], where) if has_latent else None,
+        prior=_single(table, "prior", where),
+        scores={name: _score(table[name]) for name in SCORES if table[name].null_count < len(table)},
+    )
+
+
+def _person_of(table: pa.Table, where: str) -> People:
+    """What a row says but for the body."""
+    size = np.stack([table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")], 1)
+    keypoints, landmark_set = _points(table["landmarks_2d"], where), _single(table, "landmark_set", where) or ""
+    empty = empty_people(
+        _single(table, "dataset", where) or "",
+        table["annotation_id"].to_numpy(),
+        landmark_set=landmark_set if keypoints is None else "",
+    )
     return replace(
         empty,
         image_path=_objects(table["image_path"]),
         image_size=size.astype(np.int64),
         person_id=table["person_id"].to_numpy().astype(np.int64),
         bbox=vectors(table["bbox_xywh"], where),
-        gender=_objects(table["gender"]),
         focal=vectors(table["focal"], where),
         center=vectors(table["center"], where),
-        reason=objects(reason),
+        reason=objects([Skip.parse(text) if text else None for text in table["reason"].to_pylist()]),
         keypoints=empty.keypoints if keypoints is None else keypoints,
-        landmark_set=(single["landmark_set"] or "") if keypoints is not None else "",
-        body_model=model,
-        body=body,
-        flat_hand_mean=_single(table, "flat_hand_mean", where),
-        latent=vectors(table["latent"], where) if has_latent else None,
-        prior=single["prior"],
-        scores={name: _score(table[name]) for name in SCORES if table[name].null_count < len(table)},
+        landmark_set=landmark_set,
     )
+
+
+def _body_of(table: pa.Table, kind: str, where: str) -> dict[str, np.ndarray]:
+    """Parameters by name, without those that nobody has."""
+    if kind not in LAYOUTS:
+        raise PgtfastError(f"{where}: column body_model: wanted one of {', '.join(LAYOUTS)}, got {kind!r}")
+    widths = LAYOUTS[kind].parameters
+    body = {name: vectors(table[name], where) for name in widths if table[name].null_count < len(table)}
+    for name, values in body.items():
+        if name not in _COEFFICIENTS and values.shape[1] != widths[name]:
+            raise PgtfastError(
+                f"{where}: column {name}: wanted {widths[name]} numbers of {kind!r}, got {values.shape[1]}"
+            )
+    return body
 
 
 def _single(table: pa.Table, name: str, where: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 import tracemalloc
 
 import numpy as np
@@ -18,7 +17,8 @@ from pgtfast._errors import PgtfastError
 from pgtfast.annotate.__main__ import main
 from pgtfast.annotate._inputs import open_input
 from pgtfast.annotate._options import parse
-from pgtfast.annotate._plan import Plan, image_key, write_plan
+from pgtfast.annotate._plan import Plan, _shard_of, image_key, write_plan
+from pgtfast.annotate._spool import split
 from pgtfast.datasets import read_coco_persons
 from pgtfast.formats import read_records
 from pgtfast.runs.parts import part_name
@@ -263,25 +263,52 @@ def test_shards_are_the_same_everywhere():
 
 
 def test_a_damaged_plan_is_named(crowd, tmp_path):
-    path = tmp_path / "plan.sqlite"
+    path = tmp_path / "plan.arrow"
     path.write_bytes(b"x" * 5000)
-    with pytest.raises(PgtfastError, match=r"plan.sqlite: file is not a database; .*remove the file"):
+    with pytest.raises(PgtfastError, match=r"plan.arrow: not a readable plan .*remove the file"):
         Plan(path)
-    sqlite3.connect(path := tmp_path / "other.sqlite").execute("CREATE TABLE a (b)").connection.close()
-    with pytest.raises(PgtfastError, match=r"other.sqlite: no such table"):
+    with pa.ipc.new_file(path, pa.schema([("a", pa.int64())])):
+        pass
+    with pytest.raises(PgtfastError, match=r"plan.arrow: not a readable plan .*remove the file"):
         Plan(path)
+    write_plan(path, open_input(options(crowd)), part_size=5, shards=None)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(PgtfastError, match=r"plan.arrow: not a readable plan .*remove the file"):
+        Plan(path)
+
+
+def test_shards_follow_from_keys_alone():
+    keys = np.array([0, 1, 2**62 - 1, 2**62, 2**63 - 1, 4324355255758957478], np.uint64)
+    for shards in (1, 2, 3, 64, 1000, 2**31 - 1):
+        assert _shard_of(keys, shards).tolist() == [int(key) * shards >> 63 for key in keys]
+    rows = dict(split(keys))
+    assert {bucket: keys[at].tolist() for bucket, at in rows.items()} == {
+        bucket: [int(key) for key in keys if int(key) >> 57 == bucket] for bucket in rows
+    }
+    assert sum(map(len, rows.values())) == len(keys)
+
+
+def test_shards_may_be_wider_than_buckets_and_narrower(crowd, tmp_path):
+    source = open_input(options(crowd))
+    for part_size in (1, 7, 1000):
+        write_plan(tmp_path / "plan", source, part_size=part_size, shards=None)
+        plan = Plan(tmp_path / "plan")
+        loaded = [plan.load(number).people for number in plan.sizes]
+        assert [len(people) for people in loaded] == list(plan.sizes.values())
+        assert sorted(int(number) for people in loaded for number in people.annotation_id) == crowd.ids
 
 
 def test_memory_does_not_grow_with_the_file(crowd, tmp_path, monkeypatch):
     monkeypatch.setattr("pgtfast.datasets.coco_stream.CHUNK", 256)
     monkeypatch.setattr("pgtfast.files.json_entries.BLOCK", 1 << 14)
     entry, most = crowd.content["annotations"][0], []
+    images = [{**crowd.content["images"][0], "id": number, "file_name": f"{number}.jpg"} for number in range(500)]
     for count in (2000, 8000):
         path = tmp_path / "large.json"
         with open(path, "w") as file:
             file.write('{"annotations": [')
-            file.write(",".join(json.dumps({**entry, "id": number}) for number in range(count)))
-            file.write('], "images": [' + ",".join(json.dumps(i) for i in crowd.content["images"]) + "]}")
+            file.write(",".join(json.dumps({**entry, "id": number, "image_id": number % 500}) for number in range(count)))
+            file.write('], "images": [' + ",".join(map(json.dumps, images)) + "]}")
         source = open_input(options(crowd._replace(coco=path)))
         tracemalloc.start()
         write_plan(tmp_path / "plan", source, part_size=1000, shards=None)
