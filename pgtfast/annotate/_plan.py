@@ -241,7 +241,7 @@ class Plan:
     def load(self, number: int) -> Shard:
         """The people of a shard, in the order of the input."""
         table = self._rows(number)
-        people = from_arrow(table, str(self.path), pending=True)
+        people = from_arrow(table, str(self.path), PENDING)
         if not self.in_tars:
             return Shard(number, people, None)
         named = table.filter(table["tar"].is_valid()).select(["image_path", "tar", "offset", "size"]).to_pydict()

@@ -267,71 +267,70 @@ def _lists(items: pa.Array, size: int, missing: np.ndarray, kind: pa.ListType) -
 # ---- rows to people
 
 
-def from_arrow(table: pa.Table, where: str, *, pending: bool = False) -> People:
+def from_arrow(table: pa.Table, where: str, columns: Sequence[str] = tuple(SCHEMA.names)) -> People:
     """Rows of the store as people.
 
     Args:
         table: of :data:`SCHEMA`, of any version; optional columns may be missing.
         where: the file, for messages.
-        pending: rows of people whose bodies are yet to be found: columns other than :data:`PENDING` are not read.
+        columns: those that are read, the ids among them; what others say counts as unknown. Without `valid` nobody has a body, which is no reason
+            against them: they are people whose bodies are yet to be found, as :data:`PENDING` has them.
 
     Raises:
         PgtfastError: the rows are of several datasets, body models, landmark sets or priors, or hold parameters of another width.
     """
     try:
-        table = conformed(table, PENDING) if pending else conformed(table)
+        table = conformed(table, columns)
     except (pa.ArrowException, ValueError) as error:
         raise PgtfastError(f"{where}: not rows of a store ({error})") from error
-    people = _person_of(table, where)
-    if pending:
-        return people
-    valid = table["valid"].to_numpy()
-    no_body = Skip(Reason.NO_BODY, "not valid, and no reason is given")
-    reason = [None if ok else why or no_body for ok, why in zip(valid, people.reason, strict=True)]
-    has_latent = table["latent"].null_count < len(table)
-    kind = _single(table, "body_model", where)
-    return replace(
-        people,
-        gender=_objects(table["gender"]),
-        reason=objects(reason),
-        body_model=None if kind == _NO_MODEL else kind,
-        body={} if kind in (None, _NO_MODEL) else _body_of(table, kind, where),
-        flat_hand_mean=_single(table, "flat_hand_mean", where),
-        latent=vectors(table["latent"], where) if has_latent else None,
-        prior=_single(table, "prior", where),
-        scores={name: _score(table[name]) for name in SCORES if table[name].null_count < len(table)},
-    )
-
-
-def _person_of(table: pa.Table, where: str) -> People:
-    """What a row says but for the body."""
-    size = np.stack([table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")], 1)
-    keypoints, landmark_set = _points(table["landmarks_2d"], where), _single(table, "landmark_set", where) or ""
+    names = [name for name in columns if table[name].null_count < len(table)]
+    single = {name: _single(table, name, where) for name in _SINGLE if name in names}
+    known: dict[str, Any] = {_NAMED.get(name, name): _values(table[name], where) for name in names if name in _ARRAYS}
+    if "image_width" in names and "image_height" in names:
+        size = [table[name].fill_null(0).to_numpy() for name in ("image_width", "image_height")]
+        known["image_size"] = np.stack(size, 1).astype(np.int64)
+    if "landmarks_2d" in names:
+        known["keypoints"] = _points(table["landmarks_2d"], where)
+    reason: list[Skip | None] = [None] * len(table)
+    if "reason" in names:
+        reason = [Skip.parse(text) if text else None for text in table["reason"].to_pylist()]
+    if "valid" in names:
+        no_body = Skip(Reason.NO_BODY, "not valid, and no reason is given")
+        valid = table["valid"].to_numpy()
+        reason = [None if ok else why or no_body for ok, why in zip(valid, reason, strict=True)]
+    kind = single.get("body_model", _NO_MODEL)
+    if kind != _NO_MODEL:
+        known |= {"body_model": kind, "body": _body_of(table, kind, names, where)}
+    landmark_set = single.get("landmark_set", "")
     empty = empty_people(
-        _single(table, "dataset", where) or "",
+        single.get("dataset", ""),
         table["annotation_id"].to_numpy(),
-        landmark_set=landmark_set if keypoints is None else "",
+        landmark_set="" if "keypoints" in known else landmark_set,
     )
     return replace(
         empty,
-        image_path=_objects(table["image_path"]),
-        image_size=size.astype(np.int64),
-        person_id=table["person_id"].to_numpy().astype(np.int64),
-        bbox=vectors(table["bbox_xywh"], where),
-        focal=vectors(table["focal"], where),
-        center=vectors(table["center"], where),
-        reason=objects([Skip.parse(text) if text else None for text in table["reason"].to_pylist()]),
-        keypoints=empty.keypoints if keypoints is None else keypoints,
+        reason=objects(reason),
         landmark_set=landmark_set,
+        flat_hand_mean=single.get("flat_hand_mean"),
+        prior=single.get("prior"),
+        scores={name: _values(table[name], where) for name in names if name in SCORES},
+        **known,
     )
 
 
-def _body_of(table: pa.Table, kind: str, where: str) -> dict[str, np.ndarray]:
+_SINGLE = ("dataset", "body_model", "landmark_set", "prior", "flat_hand_mean")
+"""Columns that hold one value in one table of people."""
+_NAMED = {"bbox_xywh": "bbox"}
+_ARRAYS = ("image_path", "person_id", "bbox_xywh", "focal", "center", "gender", "latent")
+"""Columns that are arrays of people as they are."""
+
+
+def _body_of(table: pa.Table, kind: str, names: Sequence[str], where: str) -> dict[str, np.ndarray]:
     """Parameters by name, without those that nobody has."""
     if kind not in LAYOUTS:
         raise PgtfastError(f"{where}: column body_model: wanted one of {', '.join(LAYOUTS)}, got {kind!r}")
     widths = LAYOUTS[kind].parameters
-    body = {name: vectors(table[name], where) for name in widths if table[name].null_count < len(table)}
+    body = {name: vectors(table[name], where) for name in widths if name in names}
     for name, values in body.items():
         if name not in _COEFFICIENTS and values.shape[1] != widths[name]:
             raise PgtfastError(
@@ -358,10 +357,13 @@ def _objects(column: pa.ChunkedArray) -> np.ndarray:
     return words[coded.indices.fill_null(len(words) - 1).to_numpy(zero_copy_only=False)]
 
 
-def _score(column: pa.ChunkedArray) -> np.ndarray:
+def _values(column: pa.ChunkedArray, where: str) -> np.ndarray:
+    """(N,) objects or float64, (N,) int64 of `person_id`, or (N, size) float64."""
     if pa.types.is_string(column.type):
         return _objects(column)
-    return column.cast(pa.float64()).to_numpy() if len(column) else np.zeros(0)
+    if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        return vectors(column, where)
+    return column.cast(pa.float64() if column.null_count or column.type != pa.int32() else pa.int64()).to_numpy()
 
 
 def vectors(column: pa.ChunkedArray, where: str) -> np.ndarray:

@@ -163,12 +163,17 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def iter_records(run: str | Path, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The parts of a run, one after the other, as :func:`read_records` reads them."""
+def _tables(run: str | Path, columns: Sequence[str] | None) -> Iterator[tuple[Path, pa.Table]]:
+    """The parts of a run, one after the other."""
     for path in sorted((Path(run) / FOLDER).glob("part-*.parquet")):
         with _readable(path), pq.ParquetFile(path) as file:
             table = conformed(file.read(columns=present(file.schema_arrow, columns)), columns)
-        yield table
+        yield path, table
+
+
+def iter_records(run: str | Path, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The parts of a run, one after the other, as :func:`read_records` reads them."""
+    return (table for _, table in _tables(run, columns))
 
 
 def read_records(run: str | Path, *, columns: Sequence[str] | None = None) -> pa.Table:
@@ -189,11 +194,15 @@ def read_records(run: str | Path, *, columns: Sequence[str] | None = None) -> pa
     return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in wanted]).empty_table()
 
 
-def iter_people(run: str | Path) -> Iterator[People]:
+def iter_people(run: str | Path, *, columns: Sequence[str] = tuple(SCHEMA.names)) -> Iterator[People]:
     """The people of a run, part by part.
+
+    Args:
+        run: its folder.
+        columns: those that are read, `annotation_id` and `valid` among them; what others say is unknown.
 
     Raises:
         PgtfastError: a part is damaged, or of people of several datasets or body models.
     """
-    for number, table in enumerate(iter_records(run)):
-        yield from_arrow(table, f"{run}: part {number}")
+    for path, table in _tables(run, columns):
+        yield from_arrow(table, str(path), columns)

@@ -307,7 +307,9 @@ def test_memory_does_not_grow_with_the_file(crowd, tmp_path, monkeypatch):
         path = tmp_path / "large.json"
         with open(path, "w") as file:
             file.write('{"annotations": [')
-            file.write(",".join(json.dumps({**entry, "id": number, "image_id": number % 500}) for number in range(count)))
+            file.write(
+                ",".join(json.dumps({**entry, "id": number, "image_id": number % 500}) for number in range(count))
+            )
             file.write('], "images": [' + ",".join(map(json.dumps, images)) + "]}")
         source = open_input(options(crowd._replace(coco=path)))
         tracemalloc.start()
