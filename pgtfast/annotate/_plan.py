@@ -17,7 +17,8 @@ from ..files.atomic import disk_errors, replacing
 from ..images.bulk_source import Place
 from ..loading.bulk import Shard
 from ..people import People, Reason, Skip, person_ids
-from ..people.arrow import PENDING, SCHEMA, conformed, from_arrow, to_arrow
+from ..people.arrow import conformed, from_arrow, to_arrow
+from ..people.columns import PENDING, SCHEMA
 from ..runs.parts import part_name
 from ._inputs import Input, refusal
 from ._spool import BUCKETS, KEY_BITS, Spool, first_key, split

@@ -1,6 +1,6 @@
 """Pseudo-ground-truth files: the columnar store, and the published formats."""
 
-from ..people.arrow import SCHEMA
+from ..people.columns import SCHEMA
 from ..runs import Store, read_records
 from .neuralannot import NeuralAnnotFile, read_neuralannot, write_neuralannot
 

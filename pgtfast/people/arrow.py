@@ -1,9 +1,9 @@
-"""The columns of the store, declared once, and people as Arrow tables of them."""
+"""People as rows of the store, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -11,114 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from .._errors import PgtfastError
-from .layout import LAYOUTS, PARAMETERS
+from .columns import COEFFICIENTS, NO_MODEL, OPTIONAL, PENDING, SCHEMA, SCORES, VERSION, VERSION_KEY
+from .layout import LAYOUTS
 from .reason import Reason, Skip
 from .table import People, empty_people, objects
-
-VERSION = 2
-"""Of the schema. Version 1 held SMPL's parameters alone; a file of it names no version."""
-_VERSION_KEY = b"pgtfast_schema"
-_NO_MODEL = "none"
-_LATENTS = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column of the store."""
-
-    name: str
-    type: pa.DataType
-    doc: str
-    unit: str = ""
-    required: bool = False
-    """Every row has a value."""
-    optional: bool = False
-    """A file in which nobody has a value may lack it."""
-    score: bool = False
-    """One of `People.scores`."""
-    body: bool = False
-    """Known only of people with a body."""
-
-
-def _vector(size: int | None = None) -> pa.DataType:
-    """Lists of `size` float32 numbers; None for lists whose length the body model decides."""
-    return pa.list_(pa.float32()) if size is None else pa.list_(pa.float32(), size)
-
-
-def _column(name: str, kind: pa.DataType, doc: str, unit: str = "", **others: bool) -> Column:
-    return Column(name=name, type=kind, doc=doc, unit=unit, **others)
-
-
-_COEFFICIENTS = {
-    "betas": "Shape coefficients, zero-padded to the model's usual number.",
-    "expression": "Coefficients of the face.",
-}
-
-
-def _parameter(name: str) -> Column:
-    """A parameter of body models; those that SMPL lacks are optional."""
-    widths = {layout.parameters[name] for layout in LAYOUTS.values() if name in layout.parameters}
-    fixed = len(widths) == 1 and name not in _COEFFICIENTS
-    unit = "" if name in _COEFFICIENTS else "m" if name == "transl" else "rad"
-    doc = _COEFFICIENTS.get(name, "Place of the body in the camera frame." if unit == "m" else "Rotation vectors.")
-    optional = name not in LAYOUTS["smpl"].parameters
-    return _column(name, _vector(widths.pop() if fixed else None), doc, unit, optional=optional, body=True)
-
-
-_TEXT, _NUMBER, _WHOLE = pa.string(), pa.float32(), pa.int32()
-
-COLUMNS: tuple[Column, ...] = (
-    _column("dataset", _TEXT, "First part of each person's key.", required=True),
-    _column("image_path", _TEXT, "Relative to the folder of images."),
-    _column("image_width", _WHOLE, "Of the image.", "px"),
-    _column("image_height", _WHOLE, "Of the image.", "px"),
-    _column("annotation_id", pa.int64(), "Of the dataset's annotation file.", required=True),
-    _column("person_id", _WHOLE, "Index among the people of the image.", required=True),
-    _column("bbox_xywh", _vector(4), "Box of the person.", "px"),
-    _column(
-        "body_model", _TEXT, 'Kind of the body: "smpl", "smplx", "free"; "none" without one.', required=True, body=True
-    ),
-    _column("gender", _TEXT, "Of the body model's file.", required=True, body=True),
-    *map(_parameter, PARAMETERS),
-    _column("flat_hand_mean", pa.bool_(), "Whether hands are measured from a flat hand.", optional=True, body=True),
-    _column("latent", _vector(_LATENTS), "Of the pose prior.", body=True),
-    _column("prior", _TEXT, "Version of the prior.", body=True),
-    _column("focal", _vector(2), "Focal lengths.", "px"),
-    _column("center", _vector(2), "Principal point.", "px"),
-    _column("camera_model", _TEXT, '"perspective", or none.'),
-    _column("landmark_set", _TEXT, "Order of `landmarks_2d`.", optional=True),
-    _column("landmarks_2d", pa.list_(_vector(3)), "Keypoints: x, y and confidence.", "px"),
-    _column("reprojection_px", _NUMBER, "Mean distance of landmarks to keypoints.", "px", score=True),
-    _column("reprojection_rel", _NUMBER, "The same as a fraction of the box's longer side.", score=True),
-    _column("visible_keypoints", _WHOLE, "Keypoints with a confidence.", score=True),
-    _column("prior_energy", _NUMBER, "Mean of the squared latent.", score=True),
-    _column("flip_disagreement_mm", _NUMBER, "Distance to the joints of the mirrored image.", "mm", score=True),
-    _column("jitter_mm", _NUMBER, "Distance to the joints of shifted crops.", "mm", score=True, optional=True),
-    _column("truncation", _NUMBER, "Fraction of the landmarks outside the image.", score=True, optional=True),
-    _column("limit_violation", _NUMBER, "Beyond the joint limits, summed over joints.", "rad", score=True),
-    _column("quality", _NUMBER, "Calibrated chance of a good body, in [0, 1].", score=True),
-    _column("expected_error_mm", _NUMBER, "Expected PA-MPJPE.", "mm", score=True, optional=True),
-    _column("views", _WHOLE, "Number of views that the body was fitted to.", score=True, optional=True),
-    _column("track", pa.int64(), "Index of the person among those of a clip.", score=True, optional=True),
-    _column("valid", pa.bool_(), "Whether the row has a body.", required=True, body=True),
-    _column("reason", _TEXT, 'Why there is none: "code: detail".'),
-    _column("method", _TEXT, "What found the body.", required=True, score=True),
-    _column("weights_sha256", _TEXT, "Hash of all weights that it took.", required=True, score=True),
-    _column("pgtfast_version", _TEXT, "Version that wrote the row.", required=True, score=True),
-)
-"""Metres, radians, pixels; translation and orientation in the camera frame. Rows with `valid` false hold null in every column of the body and say
-in `reason` why."""
-
-SCHEMA = pa.schema(
-    [pa.field(c.name, c.type, nullable=not c.required) for c in COLUMNS], metadata={_VERSION_KEY: str(VERSION).encode()}
-)
-KEY = ("dataset", "image_path", "annotation_id")
-"""Columns that name a person."""
-SCORES = tuple(c.name for c in COLUMNS if c.score)
-"""Columns of `People.scores`."""
-PENDING = tuple(c.name for c in COLUMNS if not c.body and not c.score)
-"""Columns of people whose bodies are yet to be found."""
-_OPTIONAL = frozenset(c.name for c in COLUMNS if c.optional)
 
 
 def conformed(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
@@ -131,7 +27,7 @@ def conformed(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table
     Raises:
         ValueError: the table is of a newer version, lacks a column, or holds one of another type.
     """
-    told = int((table.schema.metadata or {}).get(_VERSION_KEY, b"1"))
+    told = int((table.schema.metadata or {}).get(VERSION_KEY, b"1"))
     if told > VERSION:
         raise ValueError(f"schema version {told}, this pgtfast reads up to {VERSION}: update pgtfast")
     arrays, names = [], list(SCHEMA.names if columns is None else columns)
@@ -139,7 +35,7 @@ def conformed(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table
         kind = SCHEMA.field(name).type
         if name in table.column_names:
             arrays.append(table[name].cast(kind))
-        elif name in _OPTIONAL:
+        elif name in OPTIONAL:
             arrays.append(pa.chunked_array([pa.nulls(len(table), kind)]))
         else:
             raise ValueError(f"no column {name!r}")
@@ -148,7 +44,7 @@ def conformed(table: pa.Table, columns: Sequence[str] | None = None) -> pa.Table
 
 def present(schema: pa.Schema, columns: Sequence[str] | None = None) -> list[str]:
     """Of these columns (None: of all) those that a file has, to be read before :func:`conformed`."""
-    return [n for n in (SCHEMA.names if columns is None else columns) if n in schema.names or n not in _OPTIONAL]
+    return [n for n in (SCHEMA.names if columns is None else columns) if n in schema.names or n not in OPTIONAL]
 
 
 # ---- people to rows
@@ -171,7 +67,7 @@ def to_arrow(people: People, *, method: str = "", pending: bool = False) -> pa.T
     count, valid, values = len(people), people.has_body, _person(people)
     for name, parameter in people.body.items():
         width = people.layout.parameters[name]
-        if name in _COEFFICIENTS:
+        if name in COEFFICIENTS:
             parameter = np.pad(parameter, ((0, 0), (0, max(0, width - parameter.shape[1]))))
         elif parameter.shape[1] != width:
             raise ValueError(f"{name}: wanted {width} numbers of {people.body_model!r}, got {parameter.shape[1]}")
@@ -195,7 +91,7 @@ def to_arrow(people: People, *, method: str = "", pending: bool = False) -> pa.T
         array = _array(values[field.name], field.type) if field.name in values else pa.nulls(count, field.type)
         if not field.nullable and array.null_count:
             raise ValueError(f"column {field.name}: {array.null_count} of {count} rows have no value")
-        if field.name not in _OPTIONAL or array.null_count < count:
+        if field.name not in OPTIONAL or array.null_count < count:
             arrays[field.name] = array
     schema = pa.schema([SCHEMA.field(name) for name in arrays], SCHEMA.metadata)
     return pa.Table.from_arrays(list(arrays.values()), schema=schema)
@@ -214,7 +110,7 @@ def _person(people: People) -> dict[str, Any]:
         "annotation_id": people.annotation_id,
         "person_id": people.person_id,
         "bbox_xywh": people.bbox,
-        "body_model": [people.body_model or _NO_MODEL] * count,
+        "body_model": [people.body_model or NO_MODEL] * count,
         "gender": [gender or "neutral" for gender in people.gender],
         "focal": people.focal,
         "center": people.center,
@@ -298,8 +194,8 @@ def from_arrow(table: pa.Table, where: str, columns: Sequence[str] = tuple(SCHEM
         no_body = Skip(Reason.NO_BODY, "not valid, and no reason is given")
         valid = table["valid"].to_numpy()
         reason = [None if ok else why or no_body for ok, why in zip(valid, reason, strict=True)]
-    kind = single.get("body_model", _NO_MODEL)
-    if kind != _NO_MODEL:
+    kind = single.get("body_model", NO_MODEL)
+    if kind != NO_MODEL:
         known |= {"body_model": kind, "body": _body_of(table, kind, names, where)}
     landmark_set = single.get("landmark_set", "")
     empty = empty_people(
@@ -332,7 +228,7 @@ def _body_of(table: pa.Table, kind: str, names: Sequence[str], where: str) -> di
     widths = LAYOUTS[kind].parameters
     body = {name: vectors(table[name], where) for name in widths if name in names}
     for name, values in body.items():
-        if name not in _COEFFICIENTS and values.shape[1] != widths[name]:
+        if name not in COEFFICIENTS and values.shape[1] != widths[name]:
             raise PgtfastError(
                 f"{where}: column {name}: wanted {widths[name]} numbers of {kind!r}, got {values.shape[1]}"
             )

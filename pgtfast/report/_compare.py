@@ -14,7 +14,7 @@ from .. import ops
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..metrics import mpjpe_mm, pa_mpjpe_mm
-from ..people.arrow import SCHEMA
+from ..people.columns import SCHEMA
 from ._store import Run, key_hashes, keys, vectors
 from ._survey import DRAWN, POSE, Rotations, measured
 from ._tally import EDGES, Histogram, Metric, Picks, Sample, Tally, metrics_of

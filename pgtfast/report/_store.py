@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
-from ..people.arrow import KEY, SCHEMA, conformed, present
+from ..people.arrow import conformed, present
 from ..people.arrow import vectors as numbers
+from ..people.columns import KEY, SCHEMA
 from ..runs.folder import RUN_FILE
 from ..runs.parts import FOLDER
 

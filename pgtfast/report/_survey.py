@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from .. import ops
-from ..people.arrow import KEY
+from ..people.columns import KEY
 from ._store import Run, key_hashes, keys, scalars, vectors
 from ._tally import Histogram, Metric, Picks, Sample, Tally, metrics_of
 

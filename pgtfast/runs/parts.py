@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
 from ..people import People
-from ..people.arrow import KEY, SCHEMA, conformed, from_arrow, present
+from ..people.arrow import conformed, from_arrow, present
+from ..people.columns import KEY, SCHEMA
 from .folder import RunFolder
 
 MANIFEST = "manifest.jsonl"

@@ -12,7 +12,8 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.people import LAYOUTS, People, Reason, Skip, empty_people
-from pgtfast.people.arrow import COLUMNS, SCHEMA, conformed, from_arrow, to_arrow
+from pgtfast.people.arrow import conformed, from_arrow, to_arrow
+from pgtfast.people.columns import COLUMNS, SCHEMA
 from pgtfast.people.table import objects
 
 VERSION_1 = Path(__file__).parents[1] / "golden" / "store_version1.parquet"

@@ -16,7 +16,8 @@ import pytest
 from pgtfast._errors import PgtfastError
 from pgtfast.files.atomic import replacing
 from pgtfast.people import LAYOUTS, Reason, Skip, empty_people
-from pgtfast.people.arrow import SCHEMA, to_arrow
+from pgtfast.people.arrow import to_arrow
+from pgtfast.people.columns import SCHEMA
 from pgtfast.people.table import objects
 from pgtfast.runs import Store, iter_people, iter_records, read_records
 
