@@ -91,7 +91,7 @@ def check_image_sizes(
     if sizes.scaled:
         cures.append("scaled: these are another copy of the pictures; get the one that was annotated")
     if sizes.swapped:
-        cures.append("swapped: the annotations give width for height; pgtfast.data.unswap_sizes mends them")
+        cures.append("swapped: the annotations give width for height; pgtfast.images.sizes.unswap_sizes fixes them")
     if sizes.other:
         cures.append("other: the folder holds other pictures of these names, or turned ones; get the annotated ones")
     where = images if isinstance(images, Path) else ", ".join(str(p) for p in images[:_NAMED])
