@@ -114,8 +114,6 @@ STILL_REACHED = {
     ("bench/_annotate_stages.py", "pgtfast.annotate._work"),
     ("export/_onnx.py", "pgtfast.engines._engine"),
     ("export/_tensorrt.py", "pgtfast.engines._engine"),
-    ("formats/_json_columns.py", "pgtfast.datasets._world"),
-    ("formats/_npz.py", "pgtfast.datasets._world"),
     ("formats/neuralannot_world.py", "pgtfast.datasets._world"),
     ("formats/people_index.py", "pgtfast.datasets._world"),
     ("train/prior.py", "pgtfast.priors._network"),

@@ -18,10 +18,10 @@ import numpy as np
 
 from .._errors import PgtfastError
 from .._options import count
-from ..formats.bodies import Bodies, empty_bodies, objects
-from ..formats.eft import write_eft
-from ..formats.neuralannot_stream import write_annotations
-from ..formats.notes import Notes
+from ..formats import Context, write_neuralannot
+from ..formats.eft import EFT
+from ..people import People, empty_people, layout_of
+from ..people.table import objects
 from ._json import check_json, write_json
 from ._process import status_mib
 from ._report import about_machine
@@ -31,7 +31,7 @@ TARGET = 20_000
 BLOCK = 4096
 EVERY = 0.05
 """Seconds between two looks at the memory; it is the most since the start that is looked at."""
-PACKAGES = ("pgtfast", "numpy", "orjson", "pyarrow", "pysimdjson")
+PACKAGES = ("pgtfast", "numpy", "msgspec", "pyarrow")
 CASES = (
     ("neuralannot.json", "out.json", "neuralannot", 1), ("neuralannot.json", "run", "parquet", 1), ("run", "out.json", "neuralannot", 1),
     ("tenth.json", "out.json", "neuralannot", 10), ("eft.json", "out", "parquet", 3), ("eft.json", "out.json", "eft", 3),
@@ -71,10 +71,9 @@ def main(arguments: list[str]) -> int:
 def measure(people: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     """Run all cases, in turns."""
     for name, share in (("neuralannot.json", 1), ("tenth.json", 10)):
-        with open(folder / name, "wb") as file:
-            write_annotations(file, made(people // share), variant="itw")
-    with open(folder / "eft.json", "wb") as file:
-        write_eft(file, made(people // 3), notes=Notes(), measured=None)
+        write_neuralannot(folder / name, made(people // share))
+    assert EFT.write is not None
+    EFT.write(folder / "eft.json", made(people // 3), Context())
     rows: list[dict[str, Any]] = [
         {"from": source, "out": out, "to": to, "people": people // share, "people_per_s": [], "peak_mib": []}
         for source, out, to, share in CASES
@@ -112,20 +111,20 @@ def convert(source: Path, out: Path, to: str) -> tuple[float, float]:
     return float(found[1]), peak
 
 
-def made(people: int) -> Iterator[Bodies]:
-    """Random people, one a picture."""
-    draw = np.random.default_rng(0)
-    for first in range(0, people, BLOCK):
-        number = np.arange(first, min(first + BLOCK, people))
+def made(count: int) -> Iterator[People]:
+    """Random people, one an image."""
+    draw, layout = np.random.default_rng(0), layout_of("smpl")
+    for first in range(0, count, BLOCK):
+        number = np.arange(first, min(first + BLOCK, count))
         n = len(number)
         corner, side = draw.uniform(0, 200, (n, 2)), draw.uniform(100, 300, (n, 1))
-        yield replace(
-            empty_bodies("random", "smpl", number),
+        people = replace(
+            empty_people("random", number, gender="neutral"),
             image_path=objects([f"COCO_train2014_{at:012d}.jpg" for at in number]),
             bbox=np.concatenate([corner, side, side], 1),
-            pose=draw.normal(0, 0.3, (n, 72)),
-            betas=draw.normal(0, 1, (n, 10)),
-            transl=draw.normal((0, 0, 30), 1, (n, 3)),
             focal=np.repeat(draw.uniform(500, 5000, (n, 1)), 2, 1),
             center=corner + side / 2,
         )
+        pose = draw.normal(0, 0.3, (n, layout.pose_size))
+        betas, transl = draw.normal(0, 1, (n, layout.betas)), draw.normal((0, 0, 30), 1, (n, 3))
+        yield people.with_pose(layout.kind, pose, betas=betas, transl=transl)

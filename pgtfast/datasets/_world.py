@@ -14,11 +14,8 @@ import torch
 from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel, LandmarkPlan
-from ..files.json import array, brief, numbers
+from ..files.json import LARGEST, array, brief, numbers
 from ..people.table import People
-
-LARGEST = 1e9
-"""No number of such a file is as large; one that is comes from damage."""
 
 _CHUNK = 8192
 _GENDERS = {"m": "male", "f": "female", "n": "neutral"}

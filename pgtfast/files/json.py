@@ -17,6 +17,9 @@ from .._errors import PgtfastError
 if TYPE_CHECKING:
     import msgspec
 
+LARGEST = 1e9
+"""No number of an annotation is as large; one that is comes from damage."""
+
 _WANTED = {"object": "an object", "array": "a list", "str": "text", "float": "a number", "int": "a whole number"}
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?")
 
@@ -56,6 +59,27 @@ def decode(text: bytes, kind: Any, where: str) -> Any:
         raise PgtfastError(f"{where}: {_explained(error, strict, where)}") from error
 
 
+def loose(text: bytes, where: str) -> Any:
+    """The value of a text as Python's json reads it, with None in place of NaN and Infinity.
+
+    Raises:
+        PgtfastError: it cannot be read.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig"), parse_constant=lambda _: None, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise PgtfastError(
+            f"{where}: not JSON ({error.msg} at {place}); truncated? Copy or download it again"
+        ) from error
+    except (UnicodeError, RecursionError) as error:
+        raise PgtfastError(f"{where}: not JSON ({type(error).__name__}: {error}); wanted UTF-8 JSON") from error
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < 19 else float(digits)
+
+
 def as_strict(text: bytes, where: str) -> bytes:
     """A text that Python's json reads as one of strict JSON: without byte order mark, null in place of NaN and Infinity.
 
@@ -65,13 +89,8 @@ def as_strict(text: bytes, where: str) -> bytes:
     import msgspec
 
     try:
-        return msgspec.json.encode(json.loads(text.decode("utf-8-sig"), parse_constant=lambda _: None))
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise PgtfastError(
-            f"{where}: not JSON ({error.msg} at {place}); truncated? Copy or download it again"
-        ) from error
-    except (UnicodeError, RecursionError, ValueError) as error:
+        return msgspec.json.encode(loose(text, where))
+    except UnicodeError as error:
         raise PgtfastError(f"{where}: not JSON ({type(error).__name__}: {error}); wanted UTF-8 JSON") from error
 
 
@@ -79,7 +98,7 @@ def _explained(error: Exception, text: bytes, where: str) -> str:
     """What a decoder says, in the words of the other messages: key, wanted, got."""
     told = _MESSAGE.fullmatch(str(error))
     what, place = (told["what"], told["path"] or "$") if told else (str(error), "$")
-    value, keys = decode(text, Any, where), re.findall(r"\.([^.\[]+)|\[(\d+)\]", place)
+    value, keys = loose(text, where), re.findall(r"\.([^.\[]+)|\[(\d+)\]", place)
     for name, index in keys:
         try:
             value = value[name] if name else value[int(index)]

@@ -2,13 +2,20 @@
 
 from ..people.columns import SCHEMA
 from ..runs import Store, read_records
-from .neuralannot import NeuralAnnotFile, read_neuralannot, write_neuralannot
+from .format import Context, Format
+from .neuralannot import read_neuralannot, write_neuralannot
+from .notes import Notes
+from .registry import formats, register
 
 __all__ = [
     "SCHEMA",
-    "NeuralAnnotFile",
+    "Context",
+    "Format",
+    "Notes",
     "Store",
+    "formats",
     "read_neuralannot",
     "read_records",
+    "register",
     "write_neuralannot",
 ]

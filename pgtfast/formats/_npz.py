@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from .._errors import PgtfastError
-from ..datasets._world import LARGEST
+from ..files.json import LARGEST
 from ..files.unpickle import load_npz
-from .bodies import Bodies, empty_bodies, objects
+from ..people import People, empty_people
+from ..people.names import gender_of as _gender
+from ..people.names import person_ids
+from ..people.table import objects
+from .columns import known
+from .format import Context
 from .notes import Notes
-from .recamera import BOX_UNIT, boxes_of, square_boxes
+from .recamera import BOX_UNIT, boxes_of, grown_boxes
 
 
 def load_columns(path: Path, required: Sequence[str]) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def texts(path: Path, held: Mapping[str, Any], key: str) -> list[str]:
     return out
 
 
-def framed(path: Path, held: Mapping[str, Any], *, dataset: str, body_model: str | None, notes: Notes) -> Bodies:
+def framed(path: Path, held: Mapping[str, Any], context: Context) -> People:
     """Rows with image names, square boxes and ids of a file with imgname, center and scale (px / 200); bodies are filled in by the caller.
 
     The id is `annot_id` where the file has it, else the row.
@@ -117,48 +122,57 @@ def framed(path: Path, held: Mapping[str, Any], *, dataset: str, body_model: str
     if "annot_id" in held:
         ids = whole_numbers(path, held, "annot_id", count)
     else:
-        notes.count("{n} rows have no annotation id and are numbered in file order", count)
-    bodies = empty_bodies(dataset, body_model, ids)
-    put_names(bodies, names)
-    genders = [gender_of(path, row, g) for row, g in enumerate(held["gender"])] if "gender" in held else None
-    if genders is not None and len(genders) != count:
-        raise PgtfastError(f"{path}: key 'gender': wanted {count} rows, got {len(genders)}")
-    columns: dict[str, Any] = {"bbox": boxes_of(center, scale * BOX_UNIT), "keyed": "annot_id" in held}
-    if genders is not None:
-        columns["gender"] = objects(genders)
-    return replace(bodies, **columns)
+        context.notes.count("{n} rows have no annotation id and are numbered in file order", count)
+    return replace(
+        empty_people(context.dataset, ids),
+        image_path=objects(names),
+        person_id=person_ids(names),
+        gender=genders_of(path, "gender", held.get("gender", ["neutral"] * count), count),
+        bbox=boxes_of(center, scale * BOX_UNIT),
+        keyed="annot_id" in held,
+    )
 
 
-def put_names(bodies: Bodies, names: Sequence[str]) -> None:
-    """Put image names in their rows, and each person's place among those of the image."""
-    seen: dict[str, int] = {}
-    for row, name in enumerate(names):
-        bodies.image_path[row] = name
-        bodies.person_id[row] = seen[name] = seen.get(name, -1) + 1
-
-
-def gender_of(path: Path, row: int, value: Any) -> str:
-    """ "neutral", "male" or "female" of what files write.
+def genders_of(path: Path, key: str, column: Any, count: int) -> np.ndarray:
+    """(count,) genders of what files write.
 
     Raises:
-        PgtfastError: it is something else.
+        PgtfastError: there are not as many, or one is another word.
     """
-    text = value.decode("latin1") if isinstance(value, bytes) else value
-    named = {"m": "male", "f": "female", "n": "neutral"}.get(str(text).strip().lower()[:1])
-    if named is None:
-        raise PgtfastError(f"{path}: key 'gender': row {row}: wanted male, female or neutral, got {str(value)[:40]!r}")
-    return named
+    if not isinstance(column, (np.ndarray, list)) or len(column) != count:
+        raise PgtfastError(f"{path}: key '{key}': wanted {count} rows, got {np.shape(column)}")
+    words = [value.decode("latin1") if isinstance(value, bytes) else value for value in column]
+    genders = [_gender(word) for word in words]
+    if None in genders:
+        row = genders.index(None)
+        raise PgtfastError(
+            f"{path}: key '{key}': row {row}: wanted male, female or neutral, got {str(words[row])[:40]!r}"
+        )
+    return objects(genders)
 
 
-def frames(bodies: Bodies, notes: Notes) -> dict[str, np.ndarray]:
+def labelled(people: People, points: np.ndarray, landmark_set: str) -> People:
+    """The people with keypoints (N, K, 3); those of no confidence are zero."""
+    return replace(people, keypoints=np.where(points[..., 2:] > 0, points, 0), landmark_set=landmark_set)
+
+
+def keypoints_as(people: People, sets: Mapping[str, str], notes: Notes) -> dict[str, np.ndarray]:
+    """The keypoints under the key that `sets` has for their order; `notes` gets those of another order."""
+    if people.landmark_set in sets:
+        return {sets[people.landmark_set]: people.keypoints}
+    pointed = int(known(people)["keypoints"].sum())
+    notes.count(f"not held: keypoints of {{n}} people in the order of {people.landmark_set}", pointed)
+    return {}
+
+
+def frames(people: People, notes: Notes) -> dict[str, np.ndarray]:
     """imgname, center, scale and annot_id of people."""
-    center, side, grown = square_boxes(bodies.bbox)
-    notes.count("boxes: {n} annotated boxes are grown by 1.2 and made square", int(grown.sum()))
+    center, side = grown_boxes(people.bbox, notes)
     return {
-        "imgname": np.array(bodies.image_path.tolist(), dtype=np.str_),
+        "imgname": np.array(people.image_path.tolist(), dtype=np.str_),
         "center": center,
         "scale": side / BOX_UNIT,
-        "annot_id": bodies.annotation_id,
+        "annot_id": people.annotation_id,
     }
 
 
@@ -167,7 +181,7 @@ def note_others(held: Mapping[str, Any], read: Sequence[str], notes: Notes) -> N
     for key, value in held.items():
         if key not in read:
             size = len(value) if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim) else 1
-            notes.count(f"left aside: key '{key}' of {{n}} rows", max(size, 1))
+            notes.count(f"ignored: key '{key}' of {{n}} rows", max(size, 1))
 
 
 def intrinsics(path: Path, held: Mapping[str, Any], key: str, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -195,6 +209,16 @@ def matrices(focal: np.ndarray, center: np.ndarray) -> np.ndarray:
     return out
 
 
-def save(file: IO[bytes], columns: Mapping[str, Any]) -> None:
+def has_keys(path: Path, *needed: str) -> bool:
+    """Whether a file is an npz that has one of some keys; of "a+b" both."""
+    names: list[str] = []
+    if path.suffix != ".npz" or not path.is_file():
+        return False
+    load_npz(path, keys=lambda key: bool(names.append(key)))  # type: ignore[func-returns-value]
+    return any(set(key.split("+")) <= set(names) for key in needed)
+
+
+def save(path: Path, columns: Mapping[str, Any]) -> None:
     """Write arrays as a compressed npz; dictionaries and text become 0-d arrays, as numpy's own savez makes them."""
-    np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **columns)  # type: ignore[arg-type]

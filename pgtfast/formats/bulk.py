@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pyarrow.compute as pc
+from collections.abc import Iterator
 
-from ..runs import Store, read_records
+import numpy as np
+
+from ..people import People
+from ..runs import Store, iter_people
 from .neuralannot import write_neuralannot
 
 
@@ -13,14 +16,19 @@ def export_neuralannot(store: Store, body_kind: str, min_quality: float | None =
     folder = store.folder / "export"
     folder.mkdir(exist_ok=True)
     path = folder / f"{store.config['dataset']}_{body_kind.upper()}_NeuralAnnot.json"
-    table = read_records(store.folder)
-    if min_quality is not None:
-        valid = sum(table["valid"].to_pylist())
-        table = table.filter(pc.field("quality") >= min_quality)  # null is no more than anything
-    written = write_neuralannot(path, table)
-    left = (
-        "" if min_quality is None else f"; {valid - written} are left out, of quality below {min_quality:g} or of none"
-    )
+    omitted = 0
+
+    def chosen() -> Iterator[People]:
+        nonlocal omitted
+        for people in iter_people(store.folder):
+            low = np.zeros(len(people), bool)
+            if min_quality is not None:
+                low = people.has_body & ~(people.scores.get("quality", np.full(len(people), np.nan)) >= min_quality)
+                omitted += int(low.sum())
+            yield people.rows(~low)
+
+    written = write_neuralannot(path, chosen())
+    left = "" if min_quality is None else f"; {omitted} are left out, of quality below {min_quality:g} or of none"
     print(f"{path}: {written} people{left}")
     if body_kind != "smpl":
         print(

@@ -1,14 +1,14 @@
-"""4D-Humans' WebDataset tars: a picture and data.pyd, a pickled list of its people."""
+"""4D-Humans' WebDataset tars: an image and data.pyd, a pickled list of its people."""
 
 from __future__ import annotations
 
 import io
 import pickle
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,45 +16,46 @@ from .._errors import PgtfastError
 from ..files.unpickle import loads
 from ..images.bulk_source import leads_out
 from ..images.headers import read_header
-from ._npz import numbers, whole_numbers
-from .bodies import Bodies, empty_bodies
+from ..people import People, Reason, Skip, empty_people, layout_of
+from ._npz import keypoints_as, labelled, numbers, whole_numbers
+from .columns import joined
+from .format import BODY, SMPL, Context, Format
 from .notes import Notes
-from .recamera import BOX_UNIT, boxes_of, square_boxes
-from .spin import smpl_only
-
-HOLDS = frozenset(("image_path", "bbox", "pose", "betas", "keypoints"))
-"""Columns of `Bodies` that the tars keep; keypoints are OpenPose's 25 and 19 more."""
+from .recamera import BOX_UNIT, boxes_of, grown_boxes
 
 JOINTS = 44
+"""Keypoints: OpenPose's 25 and 19 more."""
+_OPENPOSE = 25
+_LAYOUT = layout_of("smpl")
 _READ = ("keypoints_2d", "center", "scale", "body_pose", "has_body_pose", "betas", "has_betas", "annot_id")
-_PICTURES = ("jpg", "jpeg", "png")
+_KINDS = ("jpg", "jpeg", "png")
 _MEMBER_LIMIT = 1 << 28
-"""Bytes: a larger member is no picture and no list of people."""
+"""Bytes: a larger member is no image and no list of people."""
 
 
-def read_4dhumans(path: str | Path, *, dataset: str, body_model: str | None, notes: Notes) -> Iterator[Bodies]:
+def _read(path: Path, context: Context) -> Iterator[People]:
     """Read the tars of a folder, or one tar; one block a tar.
 
-    Pictures are not decoded: their size comes from their first bytes. The id is `annot_id` where a person has it (our own tars), else a running number.
+    Images are not decoded: their size comes from their first bytes. The id is `annot_id` where a person has it (our own tars), else a running number.
 
     Raises:
         PgtfastError: a tar or a member is truncated or of another layout; a pickle that asks for more than arrays is refused, nothing in it is run.
     """
-    path = Path(path)
-    model = smpl_only(path, body_model)
+    model = context.model(path, "smpl")
     tars = sorted(path.glob("*.tar")) if path.is_dir() else [path]
     if not tars:
         raise PgtfastError(f"{path}: wanted a tar, or a folder of tars; found none")
     start = 0
     for tar in tars:
-        bodies = _read_tar(tar, dataset, model, start, notes)
-        start += len(bodies)
-        yield bodies
+        people = _read_tar(tar, context, model, start)
+        start += len(people)
+        yield people
 
 
-def _read_tar(path: Path, dataset: str, model: str, start: int, notes: Notes) -> Bodies:
-    people: list[tuple[str, Mapping[str, Any]]] = []
-    pictures: dict[str, tuple[str, tuple[int, int]]] = {}
+def _read_tar(path: Path, context: Context, model: str, start: int) -> People:
+    notes = context.notes
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    images_of: dict[str, tuple[str, tuple[int, int]]] = {}
     try:
         with tarfile.open(path, "r:*") as tar:
             for member in tar:
@@ -62,7 +63,7 @@ def _read_tar(path: Path, dataset: str, model: str, start: int, notes: Notes) ->
                 stem, _, kind = file_name.partition(".")  # as WebDataset splits them
                 key = folder + slash + stem
                 if not member.isreg() or member.size > _MEMBER_LIMIT:
-                    notes.count("left aside: {n} members that are no files, or too large", 1, [member.name])
+                    notes.count("ignored: {n} members that are no files, or too large", 1, [member.name])
                     continue
                 file = tar.extractfile(member)
                 data = file.read() if file is not None else b""
@@ -70,36 +71,38 @@ def _read_tar(path: Path, dataset: str, model: str, start: int, notes: Notes) ->
                     raise PgtfastError(
                         f"{path}: {member.name}: {len(data)} of {member.size} bytes; truncated? Copy it again"
                     )
-                if kind in _PICTURES:
-                    pictures[key] = (f"{key}.{kind}", _size(data))
+                if kind in _KINDS:
+                    images_of[key] = (f"{key}.{kind}", _size(data))
                 elif kind == "data.pyd":
                     held = loads(data, f"{path}: {member.name}")
                     if not isinstance(held, list) or not all(isinstance(person, dict) for person in held):
                         raise PgtfastError(f"{path}: {member.name}: wanted a list of people, got {type(held).__name__}")
-                    people += [(key, person) for person in held]
+                    found += [(key, person) for person in held]
                 else:
-                    notes.count(f"left aside: {{n}} members '.{kind[:40]}'")
+                    notes.count(f"ignored: {{n}} members '.{kind[:40]}'")
     except (OSError, EOFError, tarfile.TarError) as error:
         raise PgtfastError(f"{path}: not a readable tar ({error}); truncated? Copy or download it again") from error
-    count = len(people)
-    bodies = empty_bodies(dataset, model, np.arange(start, start + count))
+    count = len(found)
+    people = empty_people(context.dataset, np.arange(start, start + count), gender="neutral").with_body(
+        model, **{name: np.full((count, _LAYOUT.parameters[name]), np.nan) for name in BODY}
+    )
     points = np.zeros((count, JOINTS, 3))
     place: dict[str, int] = {}
-    for row, (key, person) in enumerate(people):
+    for row, (key, person) in enumerate(found):
         where = Path(f"{path}: {key}.data.pyd: person {place.get(key, -1) + 1}")
-        place[key] = bodies.person_id[row] = place.get(key, -1) + 1
-        bodies.image_path[row], bodies.image_size[row] = pictures.get(key, (key, (0, 0)))
-        _put_person(where, bodies, points, row, person, notes)
-    bodies = replace(bodies, keyed=all("annot_id" in person for _, person in people))
-    if not (points[..., 2] > 0).any():
-        return bodies
+        place[key] = people.person_id[row] = place.get(key, -1) + 1
+        people.image_path[row], people.image_size[row] = images_of.get(key, (key, (0, 0)))
+        _put_person(where, people, points, row, person, notes)
+    people = replace(people, keyed=all("annot_id" in person for _, person in found))
     pointed = int((points[..., 2] > 0).any(1).sum())
-    notes.count("left aside: 19 of the 44 keypoints of {n} people; OpenPose's 25 are kept", pointed)
-    return replace(bodies, keypoints=points[:, :25], landmark_set="openpose25")
+    if not pointed:
+        return people
+    notes.count("ignored: 19 of the 44 keypoints of {n} people; OpenPose's 25 are kept", pointed)
+    return labelled(people, points[:, :_OPENPOSE], "openpose25")
 
 
 def _put_person(
-    where: Path, bodies: Bodies, points: np.ndarray, row: int, person: Mapping[str, Any], notes: Notes
+    where: Path, people: People, points: np.ndarray, row: int, person: Mapping[str, Any], notes: Notes
 ) -> None:
     for key in ("center", "scale"):
         if key not in person:
@@ -107,26 +110,28 @@ def _put_person(
     center, scale = _one(where, person, "center", (2,)), _one(where, person, "scale", (-1,)).max()
     if not scale > 0:
         raise PgtfastError(f"{where}: key 'scale': wanted a size above 0, got {scale:g}")
-    bodies.bbox[row] = boxes_of(center[None], np.array([scale * BOX_UNIT]))[0]
+    people.bbox[row] = boxes_of(center[None], np.array([scale * BOX_UNIT]))[0]
     has = [bool(np.ravel(person.get(key, True))[:1].all()) for key in ("has_body_pose", "has_betas")]
     if "body_pose" in person and "betas" in person and has[0]:
-        bodies.pose[row] = _one(where, person, "body_pose", (72,))
-        bodies.betas[row] = _one(where, person, "betas", (10,)) if has[1] else 0
+        pose = _one(where, person, "body_pose", (_LAYOUT.pose_size,))
+        for name, part in _LAYOUT.slices.items():
+            people.body[name][row] = pose[part]
+        people.body["betas"][row] = _one(where, person, "betas", (_LAYOUT.betas,)) if has[1] else 0
         notes.count("betas: {n} people have none (has_betas 0); they are taken as 0", int(not has[1]))
     else:
-        bodies.reason[row] = "no-body: has_body_pose is 0"
+        people.reason[row] = Skip(Reason.NO_BODY, "has_body_pose is 0")
     if "keypoints_2d" in person:
         value = _one(where, person, "keypoints_2d", (JOINTS, 3))
         points[row] = np.where(value[:, 2:] > 0, value, 0)
     if "annot_id" in person:
-        bodies.annotation_id[row] = whole_numbers(where, person, "annot_id", 1)[0]
+        people.annotation_id[row] = whole_numbers(where, person, "annot_id", 1)[0]
     for key in person:
         if key not in _READ:
-            notes.count(f"left aside: key '{key}' of {{n}} people")
+            notes.count(f"ignored: key '{key}' of {{n}} people")
 
 
 def _key(name: str, used: set[str]) -> tuple[str, str]:
-    """Key of a picture that no other one has, and its kind; the key ends at the first dot of the file's name."""
+    """Key of an image that no other one has, and its kind; the key ends at the first dot of the file's name."""
     folder, slash, file_name = name.rpartition("/")
     stem, _, kind = file_name.rpartition(".")
     key = folder + slash + (stem or kind).replace(".", "_")
@@ -151,26 +156,28 @@ def _size(data: bytes) -> tuple[int, int]:
     return header.width, header.height
 
 
-def write_4dhumans(file: IO[bytes], bodies: Bodies, images: Path, notes: Notes) -> int:
+def _write(path: Path, batches: Iterable[People], context: Context) -> int:
     """Write one tar of the people with image name and box; those without a body have `has_body_pose` 0.
 
     Raises:
-        PgtfastError: a picture cannot be read, or its name leads out of the folder.
+        PgtfastError: an image cannot be read, or its name leads out of the folder.
     """
-    center, side, grown = square_boxes(bodies.bbox)
-    notes.count("boxes: {n} annotated boxes are grown by 1.2 and made square", int(grown.sum()))
-    valid = bodies.with_body()
-    points = np.zeros((len(bodies), JOINTS, 3))
-    if bodies.keypoints is not None and bodies.landmark_set == "openpose25":
-        points[:, :25] = bodies.keypoints
-    elif bodies.keypoints is not None:
-        pointed = int(bodies.known()["keypoints"].sum())
-        notes.count(f"not held: keypoints of {{n}} people in the order of {bodies.landmark_set}", pointed)
+    images, notes = context.images, context.notes
+    if images is None:
+        raise PgtfastError("--to 4dhumans: its tars hold the images; name their folder with --images DIR")
+    people = joined([batch for batch in batches if len(batch)])
+    center, side = grown_boxes(people.bbox, notes)
+    valid = people.has_body
+    points = np.zeros((len(people), JOINTS, 3))
+    points[:, :_OPENPOSE] = keypoints_as(people, {"openpose25": "points"}, notes).get("points", 0)
+    pose, betas = np.zeros((len(people), _LAYOUT.pose_size)), np.zeros((len(people), _LAYOUT.betas))
+    if valid.any():
+        pose[valid], betas[valid] = people.pose[valid], people.body["betas"][valid, : _LAYOUT.betas]
     by_image: dict[str, list[int]] = {}
-    for row, name in enumerate(bodies.image_path):
+    for row, name in enumerate(people.image_path):
         by_image.setdefault(name, []).append(row)
     used: set[str] = set()
-    with tarfile.open(fileobj=file, mode="w") as tar:
+    with tarfile.open(path, mode="w") as tar:
         for name, rows in by_image.items():
             if leads_out(name):
                 raise PgtfastError(f"--images {images}: image {name!r} leads out of it and is not read")
@@ -178,28 +185,45 @@ def write_4dhumans(file: IO[bytes], bodies: Bodies, images: Path, notes: Notes) 
             if f"{key}.{kind}" != name:
                 notes.count("image names: {n} are changed, for a key has no dot and no double", 1, [name])
             try:
-                picture = (images / name).read_bytes()
+                image = (images / name).read_bytes()
             except OSError as error:
                 raise PgtfastError(
                     f"{images / name}: cannot be read ({error.strerror}); --images wants the folder of the image names"
                 ) from error
-            people = [
+            entries = [
                 {
                     "keypoints_2d": points[row].astype(np.float32),
                     "keypoints_3d": np.zeros((JOINTS, 4), np.float32),
                     "center": center[row],
                     "scale": np.full(2, side[row] / BOX_UNIT),
-                    "body_pose": np.where(valid[row], bodies.pose[row], 0),
+                    "body_pose": pose[row],
                     "has_body_pose": np.float64(valid[row]),
-                    "betas": np.where(valid[row], bodies.betas[row, :10], 0),
+                    "betas": betas[row],
                     "has_betas": np.float64(valid[row]),
-                    "annot_id": int(bodies.annotation_id[row]),
+                    "annot_id": int(people.annotation_id[row]),
                     "extra_info": {},
                 }
                 for row in rows
             ]
-            for ending, data in ((kind, picture), ("data.pyd", pickle.dumps(people, protocol=4))):
+            for ending, data in ((kind, image), ("data.pyd", pickle.dumps(entries, protocol=4))):
                 entry = tarfile.TarInfo(f"{key}.{ending}")
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
-    return len(bodies)
+    return len(people)
+
+
+def _sniff(path: Path) -> bool:
+    return path.suffix == ".tar" or (path.is_dir() and next(path.glob("*.tar"), None) is not None)
+
+
+FOURD_HUMANS = Format(
+    name="4dhumans",
+    about="WebDataset tars of 4D-Humans (.tar, or a folder of them to read); writing needs --images",
+    suffixes=(".tar",),
+    sniff=_sniff,
+    models=SMPL,
+    holds=frozenset((*BODY, "image_path", "bbox", "keypoints")),
+    needs=("image_path", "bbox"),
+    read=_read,
+    write=_write,
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -15,43 +14,37 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..datasets._world import place_bodies, rest_pelvis
 from ..files.json_entries import read_entries
-from ._json_columns import Field, json_text, read_columns, row_objects
-from .bodies import Bodies
-from .notes import Notes
+from ..people import People, layout_of
+from ._json import EntryReader, Field, json_text, row_objects
+from .columns import joined, names
+from .format import BODY, SMPL, Context, Format
 from .people_index import PeopleIndex
 
-HOLDS = frozenset(("pose", "betas", "transl"))
-"""Columns of `Bodies` that the file keeps, one body a frame; cameras, images and ids are in the files of the set."""
-
-_FIELDS = (Field(("pose",), (72,)), Field(("shape",), (10,)), Field(("trans",), (3,)))
 _SAME = 1e-3
 """Metres and radians by which the bodies that several cameras see may differ and count as one."""
 
 
-def read_world(
-    path: str | Path, index: PeopleIndex, *, body: BodyModel, body_model: str | None, notes: Notes
-) -> Iterator[Bodies]:
+def _read(path: Path, context: Context) -> Iterator[People]:
     """Read such a file in blocks; each frame gives a person for each camera that it is annotated in, in that camera's space.
-
-    Args:
-        path: JSON of three levels.
-        index: the annotated people, with frames and cameras.
-        body: the body of the parameters: its rest pelvis says what the translation means.
-        body_model: what the parameters are of; None is the body's kind.
-        notes: gets frames without image and images without frame.
 
     Raises:
         PgtfastError: naming frame and key that is missing or not numbers of the right count.
     """
-    path = Path(path)
+    index, body = _needed(context, f"{path}: ")
+    model = context.body_model or body.kind
+    layout, notes = layout_of(model), context.notes
+    reader = EntryReader(
+        path,
+        (Field(("pose",), (layout.pose_size,)), Field(("shape",), (layout.betas,)), Field(("trans",), (3,))),
+        notes,
+    )
     rows_of: dict[tuple[str, ...], list[int]] = {}
     for row, keys in enumerate(index.frames):
         rows_of.setdefault(keys, []).append(row)
     met = np.zeros(len(index), bool)
-    rotation = np.stack([camera.rotation for camera in index.cameras]) if index.cameras else np.zeros((0, 3, 3))
-    translation = np.stack([camera.translation for camera in index.cameras]) if index.cameras else np.zeros((0, 3))
-    for entries in read_entries(path, 3):
-        pose, betas, transl = read_columns(path, entries.keys, entries.texts, _FIELDS, notes)
+    rotation, translation = index.extrinsics(np.arange(len(index)))
+    for entries in read_entries(path, 3, what="frames of three levels"):
+        pose, betas, transl = reader.read(entries.keys, entries.texts)
         pairs = [(at, row) for at, keys in enumerate(entries.keys) for row in rows_of.get(keys, ())]
         lost = [keys for keys in entries.keys if keys not in rows_of]
         notes.lost += len(lost)
@@ -64,49 +57,43 @@ def read_world(
         if met[rows].any():
             raise PgtfastError(f"{path}: frame {'/'.join(index.frames[rows[met[rows]][0]])} is there twice")
         met[rows] = True
-        which = index.which[rows]
-        turned, moved = place_bodies(
-            pose[at], betas[at], transl[at], rotation[which], translation[which], body, str(path)
+        placed, moved = place_bodies(
+            pose[at], betas[at], transl[at], rotation[rows], translation[rows], body, str(path)
         )
-        yield replace(
-            index.people.rows(rows), body_model=body_model or body.kind, pose=turned, betas=betas[at], transl=moved
-        )
+        yield index.people.rows(rows).with_pose(model, placed, betas=betas[at], transl=moved)
     missing = np.flatnonzero(~met)
     notes.count(
-        "not matched: {n} annotated images have no frame in the file", len(missing), index.people.names(missing)
+        "not matched: {n} annotated images have no frame in the file", len(missing), names(index.people, missing)
     )
 
 
-def write_world(
-    file: IO[bytes],
-    bodies: Bodies,
-    frames: Sequence[tuple[str, ...]],
-    rotation: np.ndarray,
-    translation: np.ndarray,
-    body: BodyModel,
-    notes: Notes,
-) -> int:
-    """Write the bodies of frames; where several cameras see one, the first is written.
+def _needed(context: Context, where: str) -> tuple[PeopleIndex, BodyModel]:
+    if context.people is None or not context.people.cameras or context.body is None:
+        raise PgtfastError(
+            f"{where}bodies in the world need --people, --cameras and --body: the pelvis of the body says what the translation means"
+        )
+    return context.people, context.body
 
-    Args:
-        file: opened for writing bytes.
-        bodies: N people with a body, in camera space.
-        frames: the three keys of each one's frame.
-        rotation: (N, 3, 3) world to camera.
-        translation: (N, 3) metres.
-        body: the body of the parameters.
-        notes: gets how far apart the bodies of one frame are.
+
+def _write(path: Path, batches: Iterable[People], context: Context) -> int:
+    """Write the bodies of frames; where several cameras see one, the first is written.
 
     Returns:
         Number of frames written.
     """
-    rest = rest_pelvis(body, bodies.betas, "the people to write")
+    index, body = _needed(context, f"{path.name}: ")
+    people, notes = joined([batch for batch in batches if len(batch)]), context.notes
+    row_of = {int(number): row for row, number in enumerate(index.people.annotation_id)}
+    annotated = np.array([row_of[int(number)] for number in people.annotation_id], np.int64)
+    frames = [index.frames[row] for row in annotated]
+    rotation, translation = index.extrinsics(annotated)
+    orient, betas = people.body["global_orient"], people.body["betas"]
+    rest = rest_pelvis(body, betas, "the people to write")
     tensors = (
-        torch.from_numpy(np.ascontiguousarray(a))
-        for a in (bodies.pose[:, :3], bodies.transl, rest, rotation, translation)
+        torch.from_numpy(np.ascontiguousarray(a)) for a in (orient, people.body["transl"], rest, rotation, translation)
     )
     placed = cameras.body_to_world(*tensors)
-    pose = np.concatenate([placed.global_orient.numpy(), bodies.pose[:, 3:]], 1)
+    pose = np.concatenate([placed.global_orient.numpy(), people.body["body_pose"]], 1)
     transl = placed.transl.numpy()
     first: dict[tuple[str, ...], int] = {}
     apart: list[tuple[str, ...]] = []
@@ -116,7 +103,7 @@ def write_world(
         off = max(
             np.abs(transl[row] - transl[kept]).max(),
             np.abs(pose[row] - pose[kept]).max(),
-            np.abs(bodies.betas[row] - bodies.betas[kept]).max(),
+            np.abs(betas[row] - betas[kept]).max(),
         )
         if off > _SAME:
             apart.append(keys)
@@ -132,16 +119,14 @@ def write_world(
         "frames: {n} people are the same frame seen by another camera, which the file holds once",
         len(frames) - len(first) - len(apart),
     )
-    _write_tree(file, first, pose, bodies.betas[:, :10], transl)
+    _write_tree(path, first, {"pose": pose, "shape": betas[:, : people.layout.betas], "trans": transl})
     return len(first)
 
 
-def _write_tree(
-    file: IO[bytes], row_of: dict[tuple[str, ...], int], pose: np.ndarray, betas: np.ndarray, transl: np.ndarray
-) -> None:
+def _write_tree(path: Path, row_of: dict[tuple[str, ...], int], columns: Mapping[str, np.ndarray]) -> None:
     order = sorted(row_of, key=lambda keys: tuple(int(key) for key in keys))
     at = np.array([row_of[keys] for keys in order], np.int64)
-    entries = row_objects({"pose": pose[at], "shape": betas[at], "trans": transl[at]})
+    entries = row_objects({name: column[at] for name, column in columns.items()})
     before: tuple[str, ...] = ()
     out = [b"{"]
     for keys, entry in zip(order, entries, strict=True):
@@ -155,4 +140,20 @@ def _write_tree(
         out.append(b"%b: %b" % (frame, json_text(entry)))
         before = keys
     out.append(b"}}}\n" if before else b"}\n")
-    file.write(b"".join(out))
+    path.write_bytes(b"".join(out))
+
+
+H36M = Format(
+    name="neuralannot",
+    variant="h36m",
+    about="NeuralAnnot's bodies in the world by action, subaction and frame; needs --people, --cameras and --body",
+    suffixes=(".json",),
+    models=SMPL,
+    holds=frozenset((*BODY, "transl")),
+    needs=("body", "transl"),
+    matched=True,
+    world=True,
+    read=_read,
+    write=_write,
+)
+MPI_INF_3DHP = replace(H36M, variant="mpi-inf-3dhp", about="the same by subject, sequence and frame")

@@ -12,9 +12,9 @@ import numpy as np
 from .._errors import PgtfastError
 from ..datasets._world import WorldCamera, read_camera
 from ..files.json import brief, by_id, entries, integer, load_object, numbers, unique_ids
-from .bodies import Bodies, empty_bodies
-from .notes import Notes
-from .spin import read_spin_bodies
+from ..people import People, empty_people
+from .format import Context
+from .spin import SPIN
 
 _WHAT = "an annotation file in COCO's layout"
 _LAYOUTS = {
@@ -29,7 +29,7 @@ class PeopleIndex:
     """Annotated people, keyed by annotation id."""
 
     path: Path
-    people: Bodies
+    people: People
     """Without bodies; with camera where the file has one for each image (3DPW)."""
     frames: list[tuple[str, ...]]
     """Keys of each one's frame in the world; empty where the set has no such thing."""
@@ -40,16 +40,20 @@ class PeopleIndex:
     def __len__(self) -> int:
         return len(self.people)
 
+    def extrinsics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rotations (N, 3, 3) and translations (N, 3), metres, world to camera, of the cameras of these rows."""
+        cameras = [self.cameras[which] for which in self.which[rows]]
+        if not cameras:
+            return np.zeros((0, 3, 3)), np.zeros((0, 3))
+        return np.stack([camera.rotation for camera in cameras]), np.stack([camera.translation for camera in cameras])
 
-def read_people(
-    path: str | Path, *, dataset: str, notes: Notes, variant: str = "itw", cameras: Path | None = None
-) -> PeopleIndex:
+
+def read_people(path: str | Path, *, dataset: str, variant: str = "itw", cameras: Path | None = None) -> PeopleIndex:
     """Read a JSON in COCO's layout (COCO, MPII, CrowdPose, 3DPW, and with cameras Human3.6M and MPI-INF-3DHP), or an npz in SPIN's.
 
     Args:
         path: the file.
         dataset: first part of each person's key.
-        notes: gets what is not read.
         variant: "h36m" or "mpi-inf-3dhp" where bodies are wanted in the world.
         cameras: JSON of the set's cameras; needed for these two.
 
@@ -58,13 +62,12 @@ def read_people(
     """
     path = Path(path)
     if path.suffix == ".npz":
-        aside = Notes()
-        people = read_spin_bodies(path, dataset=dataset, body_model=None, notes=aside)
+        (people,) = SPIN.read(path, Context(dataset=dataset))  # type: ignore[misc]
         return PeopleIndex(path, people, [], np.full(len(people), -1), [])
     content = load_object(path, _WHAT, ("images", "annotations"))
     images = by_id(path, content, "images", _WHAT)
     held = entries(path, content, "annotations", _WHAT)
-    people = empty_bodies(dataset, None, unique_ids(path, "annotations", held))
+    people = empty_people(dataset, unique_ids(path, "annotations", held))
     index = PeopleIndex(path, people, [], np.full(len(held), -1), [])
     found: dict[tuple, int] = {}
     tree = None
@@ -97,7 +100,7 @@ def read_people(
     return index
 
 
-def _put_row(path: Path, people: Bodies, row: int, image: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
+def _put_row(path: Path, people: People, row: int, image: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
         raise PgtfastError(f"{path}: image {brief(image.get('id'))}: file_name: wanted a name, got {brief(name)}")

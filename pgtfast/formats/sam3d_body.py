@@ -1,4 +1,4 @@
-"""SAM 3D Body's annotations in Parquet: keypoints, boxes and cameras. Their MHR parameters are of another body and are left aside."""
+"""SAM 3D Body's annotations in Parquet: keypoints, boxes and cameras. Their MHR parameters are of another body and are ignored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
-from ._npz import intrinsics, numbers, put_names
-from .bodies import Bodies, empty_bodies
+from ..people import People, Reason, Skip, empty_people
+from ..people.names import person_ids
+from ..people.table import objects
+from ._npz import intrinsics, labelled, numbers
+from .format import Context, Format
 from .notes import Notes
 
 _COLUMNS = ("image", "keypoints_2d", "cam_int", "bbox")
@@ -21,7 +24,7 @@ _OPTIONAL = ("dataset", "bbox_format", "person_id")
 _ROWS = 2048
 
 
-def read_sam3d_body(path: str | Path, *, dataset: str, notes: Notes) -> Iterator[Bodies]:
+def _read(path: Path, context: Context) -> Iterator[People]:
     """Read the Parquet files of a folder, or one file, in blocks; nobody has a body.
 
     Keypoints are MHR's 70, named "mhr70". People are numbered in file order, for their `person_id` is unique within an image at most.
@@ -29,16 +32,16 @@ def read_sam3d_body(path: str | Path, *, dataset: str, notes: Notes) -> Iterator
     Raises:
         PgtfastError: a file is damaged, or lacks a column.
     """
-    path = Path(path)
+    notes = context.notes
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
         raise PgtfastError(f"{path}: wanted a Parquet file, or a folder of them; found none")
     start = 0
     for file in files:
         for rows in _batches(file, notes):
-            bodies = _bodies(file, rows, dataset, start)
-            start += len(bodies)
-            yield bodies
+            people = _people(file, rows, context.dataset, start)
+            start += len(people)
+            yield people
     notes.count("{n} people have no annotation id and are numbered in file order", start)
 
 
@@ -51,11 +54,11 @@ def _batches(file: Path, notes: Notes) -> Iterator[dict[str, Any]]:
                     raise PgtfastError(
                         f"{file}: column '{name}' is missing; wanted SAM 3D Body's annotations, got {', '.join(names)[:200]}"
                     )
-            wanted = [name for name in (*_COLUMNS, *_OPTIONAL) if name in names]
+            kept = [name for name in (*_COLUMNS, *_OPTIONAL) if name in names]
             for name in names:
-                if name not in wanted:
-                    notes.count(f"left aside: column '{name}' of {{n}} people", held.metadata.num_rows)
-            for batch in held.iter_batches(batch_size=_ROWS, columns=wanted):
+                if name not in kept:
+                    notes.count(f"ignored: column '{name}' of {{n}} people", held.metadata.num_rows)
+            for batch in held.iter_batches(batch_size=_ROWS, columns=kept):
                 yield batch.to_pydict()
     except (pa.ArrowException, OSError) as error:
         raise PgtfastError(
@@ -63,13 +66,12 @@ def _batches(file: Path, notes: Notes) -> Iterator[dict[str, Any]]:
         ) from error
 
 
-def _bodies(file: Path, rows: dict[str, Any], dataset: str, start: int) -> Bodies:
+def _people(file: Path, rows: dict[str, Any], dataset: str, start: int) -> People:
     count = len(rows["image"])
     for row, name in enumerate(rows["image"]):
         if not isinstance(name, str) or not name:
             raise PgtfastError(f"{file}: column 'image': row {start + row}: wanted a name, got {str(name)[:40]!r}")
-    bodies = empty_bodies(dataset, None, np.arange(start, start + count))
-    put_names(bodies, rows["image"])
+    people = empty_people(dataset, np.arange(start, start + count))
     points = numbers(file, rows, "keypoints_2d", count, (-1, 3)) if count else np.zeros((0, 70, 3))
     focal, center = intrinsics(file, rows, "cam_int", count)
     box = numbers(file, rows, "bbox", count, (4,))
@@ -80,13 +82,44 @@ def _bodies(file: Path, rows: dict[str, Any], dataset: str, start: int) -> Bodie
             )
         if kind == "xyxy":
             box[row, 2:] -= box[row, :2]
-    bodies.reason[:] = "no-body: MHR parameters are of another body than SMPL and are left aside"
-    return replace(
-        bodies,
+    people.reason[:] = Skip(Reason.NO_BODY, "MHR parameters are of another body than SMPL and are ignored")
+    people = replace(
+        people,
+        image_path=objects(rows["image"]),
+        person_id=person_ids(rows["image"]),
         bbox=np.where((box[:, 2:] > 0).all(1, keepdims=True), box, np.nan),
         focal=focal,
         center=center,
-        keypoints=np.where(points[..., 2:] > 0, points, 0),
-        landmark_set=f"mhr{points.shape[1]}",
         keyed=False,
     )
+    return labelled(people, points, f"mhr{points.shape[1]}")
+
+
+def sniff_columns(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file; none of other files.
+
+    Raises:
+        PgtfastError: the file is damaged.
+    """
+    if path.suffix != ".parquet" or not path.is_file():
+        return []
+    try:
+        return pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise PgtfastError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); copy it again"
+        ) from error
+
+
+def _sniff(path: Path) -> bool:
+    if path.is_dir():
+        return next(path.glob("*.parquet"), None) is not None
+    return not {"keypoints_3d", "cam_int"}.isdisjoint(sniff_columns(path))
+
+
+SAM3D_BODY = Format(
+    name="sam3dbody",
+    about="SAM 3D Body's Parquet (reading): keypoints and cameras; the MHR parameters are ignored",
+    sniff=_sniff,
+    read=_read,
+)

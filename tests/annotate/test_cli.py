@@ -123,9 +123,9 @@ def test_the_export_projects_to_the_same_error(run):
     rows = {row["annotation_id"]: row for row in read_records(run).to_pylist() if row["valid"]}
     assert sorted(held.annotation_id.tolist()) == sorted(rows)
     plan = load_body("free").to(dtype=torch.float64).landmarks("coco17")
-    pose, shape, trans = (torch.tensor(v) for v in (held.pose, held.shape, held.trans))
+    pose, shape, trans = (torch.tensor(v) for v in (held.pose, held.body["betas"], held.body["transl"]))
     points = plan(global_orient=pose[:, :3], body_pose=pose[:, 3:], betas=shape, transl=trans).numpy()
-    seen = points[..., :2] / points[..., 2:] * held.focal[:, None] + held.princpt[:, None]
+    seen = points[..., :2] / points[..., 2:] * held.focal[:, None] + held.center[:, None]
     for number, pixels in zip(held.annotation_id, seen, strict=True):
         if rows[number]["landmarks_2d"] is None:
             continue

@@ -11,7 +11,8 @@ from PIL import Image
 
 from pgtfast.convert.__main__ import main
 from pgtfast.formats import Store, read_records
-from pgtfast.formats.bodies import Bodies, from_table, to_table
+from pgtfast.people import People
+from pgtfast.people.arrow import from_arrow, to_arrow
 from tests.formats.synthetic import by_id
 
 
@@ -21,12 +22,12 @@ class World:
     def __init__(self, root: Path, capsys) -> None:
         self.root, self.capsys = root, capsys
 
-    def store(self, name: str, bodies: Bodies) -> Path:
+    def store(self, name: str, bodies: People) -> Path:
         with Store(self.root / name, {"of": "tests"}) as store:
-            store.write_part(to_table(bodies, "tests"))
+            store.write_part(to_arrow(bodies, method="tests"))
         return self.root / name
 
-    def coco(self, bodies: Bodies, name: str = "coco.json") -> Path:
+    def coco(self, bodies: People, name: str = "coco.json") -> Path:
         names = sorted(set(bodies.image_path))
         ids = {path: number + 1 for number, path in enumerate(names)}
         sizes = {path: size.tolist() for path, size in zip(bodies.image_path, bodies.image_size, strict=True)}
@@ -40,7 +41,7 @@ class World:
         (self.root / name).write_text(json.dumps(content))
         return self.root / name
 
-    def pictures(self, bodies: Bodies) -> Path:
+    def pictures(self, bodies: People) -> Path:
         folder = self.root / "pictures"
         for path, size in zip(bodies.image_path, bodies.image_size, strict=True):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -53,8 +54,8 @@ class World:
         self.code = main([str(argument) for argument in arguments])
         return self.capsys.readouterr().out
 
-    def read(self, run: Path) -> Bodies:
-        return by_id(from_table(read_records(run), str(run)))
+    def read(self, run: Path) -> People:
+        return by_id(from_arrow(read_records(run), str(run)))
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def world(tmp_path, capsys) -> World:
     return World(tmp_path, capsys)
 
 
-def same_rows(bodies: Bodies, ids: np.ndarray) -> Bodies:
+def same_rows(bodies: People, ids: np.ndarray) -> People:
     """The people of these ids in their order."""
     row_of = {int(number): row for row, number in enumerate(bodies.annotation_id)}
     return bodies.rows(np.array([row_of[int(number)] for number in ids]))

@@ -15,8 +15,8 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.files.unpickle import RefusedPickle
-from pgtfast.formats.notes import Notes
-from tests.formats.synthetic import people, with_keypoints
+from pgtfast.formats.humandata import HUMANDATA
+from tests.formats.synthetic import people, with_keypoints, write
 from tests.helpers.pickles import hostile
 from tests.helpers.tars import write_tar
 
@@ -151,8 +151,8 @@ def test_keys_of_neuralannot(world):
     content["107"] |= {"fit_err": 2.5, "note": {"a": [1, "x"]}}
     path.write_text(json.dumps(content, indent=2))
     out = world.run(path, world.root / "ok", "--to", "parquet")
-    assert "left aside: key 'fit_err' of 1 entries" in out
-    assert "left aside: key 'note' of 1 entries" in out
+    assert "ignored: key 'fit_err' of 1 entries" in out
+    assert "ignored: key 'note' of 1 entries" in out
     content["0107"] = content["107"]
     path.write_text(json.dumps(content))
     refuses(world, path, "neuralannot", "annotation id 107 is there twice")
@@ -188,7 +188,7 @@ def test_columns_of_npz_that_are_damaged(world):
     path = written(world, "bedlam")
     held = dict(np.load(path))
     for key, value, message in (
-        ("pose_cam", held["pose_cam"][:, :70], r"wanted 72 \(SMPL\), 66 or 165"),
+        ("pose_cam", held["pose_cam"][:, :70], r"wanted 72 \(smpl\), 66 \(smplx\), 165 \(smplx\) numbers"),
         ("shape", held["shape"][:2], r"key 'shape': wanted numbers of shape \(3, \?\)"),
         ("scale", -held["scale"], "key 'scale': row"),
         ("center", np.array([["a", "b"]] * 3), "key 'center'"),
@@ -207,14 +207,9 @@ def test_columns_of_npz_that_are_damaged(world):
 
 def test_body_models_do_not_mix(world):
     smplx = replace(people(3, an_image=1, model="smplx"))
-    from pgtfast.formats.humandata import write_humandata
-
-    path = world.root / "x.npz"
-    with open(path, "wb") as file:
-        write_humandata(file, smplx, Notes())
+    path = write(HUMANDATA, world.root / "x.npz", smplx)
     people_file = world.coco(smplx)
     for to, name in (
-        ("parquet", "o"),
         ("eft", "o.json"),
         ("spin", "o.npz"),
         ("cliff", "o.npz"),
@@ -225,10 +220,10 @@ def test_body_models_do_not_mix(world):
             PgtfastError, match=f"holds 'smplx' parameters and --to {to} holds smpl or free ones; .*not exchangeable"
         ):
             world.run(path, world.root / name, "--to", to, "--people", people_file)
-    with pytest.raises(PgtfastError, match="holds smplx parameters, not 'smpl' ones"):
+    with pytest.raises(PgtfastError, match=r"holds SMPL-X parameters .*, not 'smpl' ones"):
         world.run(path, world.root / "o", "--to", "parquet", "--body-model", "smpl")
     mine = written(world, "neuralannot")
-    for model, match in (("smplx", "holds SMPL parameters, not 'smplx' ones"),):
+    for model, match in (("smplx", r"holds SMPL parameters .*, not 'smplx' ones"),):
         with pytest.raises(PgtfastError, match=match):
             world.run(mine, world.root / "o.npz", "--to", "humandata", "--body-model", model)
     with pytest.raises(PgtfastError, match=r"is a 'free' body, the parameters of .* are 'smpl' ones"):
@@ -279,7 +274,7 @@ def test_latents_need_their_version(world):
         prior.version,
     )
     assert "1 latents are decoded with prior" in out
-    assert "left aside: 'left_hand_pose' of 1 results" in out
+    assert "ignored: 'left_hand_pose' of 1 results" in out
     assert "not held by humandata: latent of 1 people" in out
     import torch
 
@@ -309,10 +304,10 @@ def test_sam3d_body(world):
     pq.write_table(pa.table(columns), path)
     out = world.run(path, world.root / "out", "--to", "parquet")
     for name in ("body_pose_params", "shape_params", "mhr_valid", "keypoints_3d"):
-        assert f"left aside: column '{name}' of 5 people" in out
+        assert f"ignored: column '{name}' of 5 people" in out
     back = world.read(world.root / "out")
     assert back.body_model is None
-    assert not back.with_body().any()
+    assert not back.has_body.any()
     assert back.bbox[0].tolist() == [10, 20, 100, 200]
     assert back.focal.tolist() == [[600, 600]] * count
     assert back.landmark_set == "mhr70"

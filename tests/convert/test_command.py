@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.convert import _targets
-from tests.formats.synthetic import people
+from pgtfast.convert._flow import Flow
+from pgtfast.convert._options import parse
+from pgtfast.formats import neuralannot, registry
+from pgtfast.people import Reason, Skip
+from tests.formats.synthetic import people, with_parameters
 
 
 def test_help_names_every_format(capsys):
-    from pgtfast.convert._options import SOURCES, parse
-
     with pytest.raises(SystemExit) as caught:
         parse(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for name in SOURCES:
+    for name in registry.names():
         assert f"\n  {name} " in text
 
 
@@ -40,14 +41,13 @@ def test_what_is_there_stays(world, to, name):
 
 def test_a_race_for_the_name_is_lost_politely(world, monkeypatch):
     source = world.store("run", people(2))
-    real = _targets.neuralannot_stream.write_annotations
 
-    def slow(file, batches, **options):
-        written = real(file, batches, **options)
+    def slow(path, batches, context):
+        written = neuralannot.ITW.write(path, batches, context)
         (world.root / "a.json").write_text("theirs")
         return written
 
-    monkeypatch.setattr(_targets.neuralannot_stream, "write_annotations", slow)
+    monkeypatch.setattr(registry, "FORMATS", (replace(neuralannot.ITW, write=slow), *registry.FORMATS))
     with pytest.raises(PgtfastError, match="exists already"):
         world.run(source, world.root / "a.json", "--to", "neuralannot")
     assert (world.root / "a.json").read_text() == "theirs"
@@ -57,12 +57,11 @@ def test_a_race_for_the_name_is_lost_politely(world, monkeypatch):
 @pytest.mark.parametrize(("to", "name"), [("neuralannot", "a.json"), ("parquet", "a"), ("smplify-x", "a")])
 def test_a_failure_on_the_way_leaves_nothing(world, monkeypatch, to, name):
     source = world.store("run", people(2))
-    from pgtfast.convert import _run
 
     def fails(self, bodies):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_run._Flow, "_writable", fails)
+    monkeypatch.setattr(Flow, "_writable", fails)
     with pytest.raises(PgtfastError, match="No space left"):
         world.run(source, world.root / name, "--to", to)
     assert sorted(p.name for p in world.root.iterdir()) == ["run"]
@@ -70,7 +69,7 @@ def test_a_failure_on_the_way_leaves_nothing(world, monkeypatch, to, name):
 
 def test_people_without_a_body_are_counted(world):
     bodies = people(4)
-    for row, reason in ((0, "no-keypoints: none"), (2, "crowd: it is one")):
+    for row, reason in ((0, Skip(Reason.NO_KEYPOINTS, "none")), (2, Skip(Reason.CROWD, "it is one"))):
         bodies.reason[row] = reason
     source = world.store("run", bodies)
     out = world.run(source, world.root / "a.json", "--to", "neuralannot")
@@ -88,24 +87,24 @@ def test_people_without_a_body_are_counted(world):
 
 def test_people_of_low_quality_are_left_out_and_counted(world):
     bodies = people(5)
-    bodies.reason[4] = "crowd: it is one"
+    bodies.reason[4] = Skip(Reason.CROWD, "it is one")
     scores = {"quality": np.array([0.2, 0.5, np.nan, 0.9, np.nan]), "jitter_mm": np.arange(5.0), "truncation": np.zeros(5)}  # fmt: skip
-    source = world.store("run", replace(bodies, others=scores))
+    source = world.store("run", replace(bodies, scores=scores))
     out = world.run(source, world.root / "a.json", "--to", "neuralannot", "--min-quality", 0.5)
     assert world.code == 0
-    assert "left out: 2 people of quality below 0.5, or of none" in out
+    assert "omitted: 2 people of quality below 0.5, or of none" in out
     kept = sorted(map(str, bodies.annotation_id[[1, 3]]))
     assert sorted(json.loads((world.root / "a.json").read_text())) == kept
     world.run(source, world.root / "b", "--to", "parquet", "--min-quality", 0.5)
     stored = world.read(world.root / "b")
     assert sorted(map(str, stored.reason)) == ["None", "None", "crowd: it is one"]
-    assert set(stored.others["jitter_mm"][stored.with_body()]) == {1, 3}
+    assert set(stored.scores["jitter_mm"][stored.has_body]) == {1, 3}
     with pytest.raises(PgtfastError, match=r"--min-quality: .*a\.json is a neuralannot file; only the store"):
         world.run(world.root / "a.json", world.root / "c", "--to", "parquet", "--min-quality", 0.5)
 
 
 def test_nobody_to_write(world):
-    bodies = replace(people(3), transl=np.full((3, 3), np.nan))
+    bodies = with_parameters(people(3), transl=np.full((3, 3), np.nan))
     source = world.store("run", bodies)
     with pytest.raises(PgtfastError, match=r"nobody to write as eft: .*not written: 3 people have no translation"):
         world.run(source, world.root / "e.json", "--to", "eft")

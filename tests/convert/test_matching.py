@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pgtfast._errors import PgtfastError
-from pgtfast.formats.bodies import objects
+from pgtfast.formats.camsmplify import CAMSMPLIFY
+from pgtfast.people.table import objects
 from tests.convert.conftest import same_rows
-from tests.formats.synthetic import by_id, people, with_keypoints
+from tests.formats.synthetic import by_id, people, with_keypoints, write
 from tests.helpers.writers3d import shared
 
 
@@ -126,11 +127,7 @@ def test_one_id_twice_is_refused(world):
     twice = replace(bodies, annotation_id=np.array([1, 2, 2, 3]))
     for to, name in (("neuralannot", "n.json"), ("camsmplify", "c.npz")):
         source = world.root / f"{name}.npz"
-        from pgtfast.formats.notes import Notes
-        from pgtfast.formats.perspective_npz import write_camsmplify
-
-        with open(source, "wb") as file:
-            write_camsmplify(file, replace(twice, image_path=objects(["a.jpg"] * 4)), Notes())
+        write(CAMSMPLIFY, source, replace(twice, image_path=objects(["a.jpg"] * 4)))
         target = "neuralannot" if to == "neuralannot" else "parquet"
         with pytest.raises(PgtfastError, match=r"nnotation (id )?2 (of one image )?is there (twice|2 times)"):
             world.run(source, world.root / name, "--to", target, "--body-model", "free")

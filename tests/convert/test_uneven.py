@@ -12,8 +12,11 @@ import pytest
 from pgtfast._errors import PgtfastError
 from pgtfast.files import json_entries
 from pgtfast.formats import Store
-from pgtfast.formats.bodies import joined, objects, to_table
-from tests.formats.synthetic import by_id, people, with_keypoints
+from pgtfast.formats.columns import joined, known
+from pgtfast.formats.humandata import HUMANDATA
+from pgtfast.people.arrow import to_arrow
+from pgtfast.people.table import objects
+from tests.formats.synthetic import by_id, people, with_keypoints, with_parameters, write
 
 LARGE = 9007199254740993
 """One more than a double can tell."""
@@ -22,7 +25,7 @@ LARGE = 9007199254740993
 def store_of(world, *parts):
     with Store(world.root / "run", {"of": "tests"}) as store:
         for part in parts:
-            store.write_part(to_table(part, "tests"))
+            store.write_part(to_arrow(part, method="tests"))
     return world.root / "run"
 
 
@@ -63,11 +66,11 @@ def test_keypoints_of_some_entries(world, having, monkeypatch):
 def test_what_parts_lack_is_unknown_there():
     bodies = people(4, an_image=1)
     one = replace(bodies.rows(slice(0, 2)), latent=np.ones((2, 32)), prior="free")
-    other = replace(bodies.rows(slice(2, 4)), betas=np.ones((2, 16)))
+    other = with_parameters(bodies.rows(slice(2, 4)), betas=np.ones((2, 16)))
     whole = joined([one, other])
-    assert (whole.prior, whole.latent.shape, whole.betas.shape) == ("free", (4, 32), (4, 16))
+    assert (whole.prior, whole.latent.shape, whole.body["betas"].shape) == ("free", (4, 32), (4, 16))
     assert np.isnan(whole.latent[2:]).all()
-    assert (whole.betas[:2, 10:] == 0).all()
+    assert (whole.body["betas"][:2, 10:] == 0).all()
     with pytest.raises(PgtfastError, match="prior: free and vposer-v1 cannot go in one file"):
         joined([one, replace(other, latent=np.ones((2, 32)), prior="vposer-v1")])
 
@@ -75,7 +78,7 @@ def test_what_parts_lack_is_unknown_there():
 @pytest.mark.parametrize(("to", "name"), [("eft", "o.json"), ("cliff", "o.npz"), ("smplify-x", "o")])
 def test_people_behind_the_camera(world, to, name):
     bodies = by_id(people(4, an_image=1))
-    bodies.transl[0, 2], bodies.transl[1, 2], bodies.focal[2] = -3, 0, 0
+    bodies.body["transl"][:2, 2], bodies.focal[2] = (-3, 0), 0
     out = world.run(world.store("run", bodies), world.root / name, "--to", to)
     assert world.code == 1
     assert "not written: 2 people have no translation in front of the camera" in out
@@ -104,10 +107,10 @@ def test_humandata_of_people_who_lack_something(world):
     bodies.bbox[0], bodies.focal[1], bodies.center[1], bodies.image_size[2] = np.nan, np.nan, np.nan, 0
     world.run(world.store("run", bodies), world.root / "h.npz", "--to", "humandata")
     world.run(world.root / "h.npz", world.root / "back", "--to", "parquet")
-    back = world.read(world.root / "back").known()
+    back = known(world.read(world.root / "back"))
     for row, name in enumerate(("bbox", "focal", "image_size")):
         assert back[name].tolist() == [at != row for at in range(4)]
-    bodies.transl[3] = np.nan
+    bodies.body["transl"][3] = np.nan
     out = world.run(world.store("run2", bodies), world.root / "h2.npz", "--to", "humandata")
     assert "not held: translation of 3 people, for the file has it for all or for none" in out
 
@@ -153,15 +156,12 @@ def test_people_of_eft_are_counted_from_the_first(world):
 
 def test_shapes_of_fewer_coefficients(world):
     bodies = by_id(people(3, an_image=1))
-    from pgtfast.formats.humandata import write_humandata
-    from pgtfast.formats.notes import Notes
-
-    with open(world.root / "h.npz", "wb") as file:
-        write_humandata(file, replace(bodies, body_model="smpl", betas=bodies.betas[:, :8]), Notes())
+    fewer = with_parameters(replace(bodies, body_model="smpl"), betas=bodies.body["betas"][:, :8])
+    write(HUMANDATA, world.root / "h.npz", fewer)
     world.run(world.root / "h.npz", world.root / "n.json", "--to", "neuralannot")
     world.run(world.root / "n.json", world.root / "back", "--to", "parquet")
-    betas = world.read(world.root / "back").betas
-    np.testing.assert_allclose(betas[:, :8], bodies.betas[:, :8], rtol=1e-6)
+    betas = world.read(world.root / "back").body["betas"]
+    np.testing.assert_allclose(betas[:, :8], bodies.body["betas"][:, :8], rtol=1e-6)
     assert (betas[:, 8:] == 0).all()
 
 

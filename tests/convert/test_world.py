@@ -11,11 +11,12 @@ import torch
 
 from pgtfast import cameras
 from pgtfast._errors import PgtfastError
-from pgtfast.formats.bodies import joined, objects
-from pgtfast.formats.neuralannot_world import read_world, write_world
+from pgtfast.formats.columns import joined
+from pgtfast.formats.neuralannot_world import H36M
 from pgtfast.formats.notes import Notes
 from pgtfast.formats.people_index import read_people
-from tests.formats.synthetic import BODY, by_id, people, seen
+from pgtfast.people.table import objects
+from tests.formats.synthetic import BODY, by_id, people, read, seen, with_parameters, write
 
 
 def rotations(count: int, seed: int) -> np.ndarray:
@@ -29,17 +30,16 @@ def case(request, tmp_path):
     h36m = request.param == "h36m"
     turned, moved = rotations(2, 1), np.array([[0.1, 0.2, 0.3], [0.4, -0.2, 1.0]])
     first = replace(people(3, an_image=1), annotation_id=np.array([10, 11, 12]))
-    rest = BODY.to("cpu", torch.float64).joints_plan(betas=torch.from_numpy(first.betas))[:, 0]
+    rest = BODY.to("cpu", torch.float64).joints_plan(betas=torch.from_numpy(first.body["betas"]))[:, 0]
     between = turned[1] @ turned[0].T
     second = cameras.body_to_camera(
-        torch.from_numpy(first.pose[:, :3]), torch.from_numpy(first.transl), rest, torch.from_numpy(between), torch.from_numpy(moved[1] - between @ moved[0])
+        torch.from_numpy(first.pose[:, :3]), torch.from_numpy(first.body["transl"]), rest, torch.from_numpy(between), torch.from_numpy(moved[1] - between @ moved[0])
     )  # fmt: skip
     other = replace(
         first,
         annotation_id=np.array([20, 21, 22]),
-        pose=np.concatenate([second.global_orient.numpy(), first.pose[:, 3:]], 1),
-        transl=second.transl.numpy(),
     )
+    other = with_parameters(other, global_orient=second.global_orient.numpy(), transl=second.transl.numpy())
     focal, center = [1145.0, 1143.8], [512.5, 515.4]
     seen_by = {"focal": np.tile(focal, (3, 1)), "center": np.tile(center, (3, 1))}
     first, other = (
@@ -80,23 +80,15 @@ def case(request, tmp_path):
 
 def test_every_camera_sees_the_frame_where_it_is(case, tmp_path):
     variant, data, camera, first, other = case
-    index = read_people(data, dataset="a", notes=Notes(), variant=variant, cameras=camera)
+    index = read_people(data, dataset="a", variant=variant, cameras=camera)
     notes = Notes()
-    row_of = {int(number): row for row, number in enumerate(index.people.annotation_id)}
-    rows = [row_of[int(number)] for number in first.annotation_id]
-    held = [index.cameras[index.which[row]] for row in rows]
     path = tmp_path / "w.json"
-    with open(path, "wb") as file:
-        written = write_world(
-            file, first, [index.frames[row] for row in rows], np.stack([c.rotation for c in held]), np.stack([c.translation for c in held]), BODY, notes
-        )  # fmt: skip
-    assert written == 3
+    write(H36M, path, first, people=index, body=BODY, notes=notes)
     content = json.loads(path.read_text())
     assert list(content) == ["2"]
     assert list(content["2"]["1"]) == ["0", "5", "10"]
     assert set(content["2"]["1"]["5"]) == {"pose", "shape", "trans"}
-    (back,) = read_world(path, index, body=BODY, body_model=None, notes=notes)
-    back = by_id(back)
+    back = by_id(read(H36M, path, people=index, body=BODY, notes=notes))
     assert back.annotation_id.tolist() == [10, 11, 12, 20, 21, 22]
     for mine, theirs in ((first, back.rows(slice(0, 3))), (other, back.rows(slice(3, 6)))):
         assert np.abs(seen(theirs) - seen(mine)).max() < 1e-4  # px
@@ -131,7 +123,7 @@ def test_the_command_goes_both_ways(case, world):
 
 def test_bodies_of_one_frame_that_differ_are_told(case, world):
     variant, data, camera, first, other = case
-    off = replace(other, transl=other.transl + np.array([0.05, 0, 0]))
+    off = with_parameters(other, transl=other.body["transl"] + np.array([0.05, 0, 0]))
     source = world.store("run", joined([first, off]))
     out = world.run(
         source,

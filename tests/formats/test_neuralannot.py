@@ -14,10 +14,9 @@ from pgtfast import load_body
 from pgtfast._errors import PgtfastError
 from pgtfast.formats import read_neuralannot, write_neuralannot
 from pgtfast.people import Reason, Skip, empty_people
-from pgtfast.people.arrow import to_arrow
 
 
-def records(count: int = 3, ids=None):
+def made(count: int = 3, ids=None):
     rng = np.random.default_rng(0)
     people = replace(
         empty_people("tiny", np.arange(count) * 7 + 3 if ids is None else ids, gender="neutral"),
@@ -27,12 +26,12 @@ def records(count: int = 3, ids=None):
     people.reason[-1] = Skip(Reason.NO_BODY, "a test says so")
     pose = np.concatenate([rng.normal(0, 1, (count, 3)), rng.normal(0, 0.3, (count, 69))], 1)
     betas, transl = rng.normal(0, 1, (count, 10)), rng.normal((0, 0, 6), 0.5, (count, 3))
-    return to_arrow(people.with_pose("free", pose, betas=betas, transl=transl), method="smplify")
+    return people.with_pose("free", pose, betas=betas, transl=transl)
 
 
 def test_projection_survives_the_file(tmp_path):
-    table = records()
-    assert write_neuralannot(tmp_path / "a.json", table) == 2
+    people = made()
+    assert write_neuralannot(tmp_path / "a.json", people) == 2
     content = json.loads((tmp_path / "a.json").read_text())
     assert list(content) == ["3", "10"]
     assert set(content["3"]) == {"smpl_param", "cam_param"}
@@ -40,21 +39,35 @@ def test_projection_survives_the_file(tmp_path):
     assert held.annotation_id.tolist() == [3, 10]
     plan = load_body("free").to(dtype=torch.float64).landmarks("coco17")
 
-    def seen(pose, betas, transl, focal, center):
-        pose, betas, transl = (torch.tensor(np.asarray(v), dtype=torch.float64) for v in (pose, betas, transl))
-        points = plan(global_orient=pose[:, :3], body_pose=pose[:, 3:], betas=betas, transl=transl).numpy()
-        return points[..., :2] / points[..., 2:] * np.asarray(focal)[:, None] + np.asarray(center)[:, None]
+    def seen(people):
+        points = plan(**{name: torch.from_numpy(value) for name, value in people.body.items()}).numpy()
+        return points[..., :2] / points[..., 2:] * people.focal[:, None] + people.center[:, None]
 
-    rows = table.filter(table["valid"])
-    pose = np.concatenate([np.array(rows[key].to_pylist()) for key in ("global_orient", "body_pose")], 1)
-    before = seen(pose, *(np.array(rows[key].to_pylist()) for key in ("betas", "transl", "focal", "center")))
-    after = seen(held.pose, held.shape, held.trans, held.focal, held.princpt)
-    assert np.abs(before - after).max() < 1e-3
+    assert np.abs(seen(people.rows(people.has_body)) - seen(held)).max() < 1e-6
+
+
+def test_batches_are_one_file(tmp_path):
+    people = made(7, ids=range(7))
+    write_neuralannot(tmp_path / "a.json", people)
+    assert write_neuralannot(tmp_path / "b.json", (people.rows(slice(n, n + 2)) for n in range(0, 7, 2))) == 6
+    content = json.loads((tmp_path / "b.json").read_text())
+    assert content == json.loads((tmp_path / "a.json").read_text())
+
+
+def test_what_the_format_needs_is_named(tmp_path):
+    people = made()
+    for lacking, message in (
+        (replace(people, body={k: v for k, v in people.body.items() if k != "transl"}), "'transl'"),
+        (replace(people, focal=np.full((3, 2), np.nan)), "focal: not finite"),
+    ):
+        with pytest.raises(PgtfastError, match=rf"a\.json: .*{message}"):
+            write_neuralannot(tmp_path / "a.json", lacking)
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_annotation_id_twice_is_refused(tmp_path):
     with pytest.raises(PgtfastError, match="annotation id 4 is there twice"):
-        write_neuralannot(tmp_path / "a.json", records(3, ids=[4, 4, 5]))
+        write_neuralannot(tmp_path / "a.json", made(3, ids=[4, 4, 5]))
     assert not list(tmp_path.iterdir())
 
 
@@ -65,14 +78,14 @@ def test_one_annotation_id_twice_is_refused(tmp_path):
         (lambda c: c["3"]["smpl_param"]["pose"].append(1), "id 3: smpl_param.pose: wanted 72"),
         (lambda c: c["10"]["cam_param"]["focal"].__setitem__(0, float("nan")), "id 10: cam_param.focal"),
         (lambda c: c["10"]["smpl_param"]["shape"].__setitem__(0, "1"), "id 10: smpl_param.shape"),
-        (lambda c: c.__setitem__("3", []), "id 3: smpl_param.pose"),
+        (lambda c: c.__setitem__("3", []), "id 3: wanted smpl_param, smplx_param"),
         (lambda c: c.__setitem__("walking", {}), "key 'walking': wanted an annotation id"),
-        (lambda c: c.__setitem__("03", copy.deepcopy(c["3"])), "two keys stand for one annotation id"),
+        (lambda c: c.__setitem__("03", copy.deepcopy(c["3"])), "annotation id 3 is there twice"),
     ],
 )
 def test_damaged_files_are_told(tmp_path, change, message):
     path = tmp_path / "a.json"
-    write_neuralannot(path, records())
+    write_neuralannot(path, made())
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
@@ -82,7 +95,7 @@ def test_damaged_files_are_told(tmp_path, change, message):
 
 def test_fit_err_and_truncation(tmp_path):
     path = tmp_path / "a.json"
-    write_neuralannot(path, records())
+    write_neuralannot(path, made())
     content = json.loads(path.read_text())
     content["3"]["fit_err"] = 3.2
     path.write_text(json.dumps(content))
@@ -90,8 +103,8 @@ def test_fit_err_and_truncation(tmp_path):
     path.write_text(path.read_text()[:300])
     with pytest.raises(PgtfastError, match="not JSON"):
         read_neuralannot(path)
-    with pytest.raises(PgtfastError, match="cannot be read"):
+    with pytest.raises(PgtfastError, match="no such file"):
         read_neuralannot(tmp_path / "none.json")
     path.write_text("[]")
-    with pytest.raises(PgtfastError, match="wanted an object keyed by annotation id"):
+    with pytest.raises(PgtfastError, match="wanted a JSON object"):
         read_neuralannot(path)

@@ -1,4 +1,4 @@
-"""Columns out of JSON entries: the fast way reads what the strict one reads, and leaves to it what is wrong."""
+"""Columns out of JSON entries: the values that a plain parser finds, and errors that name entry and key."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgtfast._errors import PgtfastError
-from pgtfast.formats import _json_columns
-from pgtfast.formats._json_columns import Field, json_text, read_columns, row_objects
+from pgtfast.formats._json import EntryReader, Field, json_text, row_objects
 from pgtfast.formats.notes import Notes
 
 FILE = Path("a.json")
@@ -40,24 +39,20 @@ GOOD = st.fixed_dictionaries(
 
 def read(entries: list, notes: Notes | None = None) -> list[np.ndarray]:
     keys = [(str(n),) for n in range(len(entries))]
-    return read_columns(FILE, keys, [json.dumps(entry).encode() for entry in entries], FIELDS, notes or Notes())
-
-
-def never(*_):
-    raise AssertionError("the strict way was taken")
+    return EntryReader(FILE, FIELDS, notes or Notes()).read(keys, [json.dumps(entry).encode() for entry in entries])
 
 
 @settings(max_examples=60, deadline=None)
 @given(entries=st.lists(GOOD, min_size=1, max_size=5))
-def test_both_ways_read_the_same(entries):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_json_columns, "_slowly", never)
-        fast = read(entries)
-    keys, texts = [("0",)] * len(entries), [json.dumps(entry).encode() for entry in entries]
-    strict = _json_columns._slowly(FILE, keys, texts, FIELDS, Notes())
-    for mine, theirs in zip(fast, strict, strict=True):
-        assert mine.dtype == theirs.dtype
-        np.testing.assert_array_equal(mine, theirs)
+def test_the_values_of_a_plain_parser(entries):
+    pose, rotations, scale, name = read(entries)
+    missing = [[np.nan] * 2] * 2
+    np.testing.assert_array_equal(pose, [entry["body"]["pose"] for entry in entries])
+    np.testing.assert_array_equal(
+        rotations, [missing if (held := entry["body"].get("turns")) is None else held for entry in entries]
+    )
+    np.testing.assert_array_equal(scale, [entry["scale"] for entry in entries])
+    assert name.tolist() == [entry.get("name") for entry in entries]
 
 
 def test_other_keys_are_counted():
@@ -78,7 +73,7 @@ def test_other_keys_are_counted_where_one_entry_is_not_strict_json():
     notes = Notes()
     entry = {"body": {"pose": [1, 2, 3], "x": 1}, "scale": 2}
     read([entry | {"y": float("nan")}, entry], notes)
-    assert sorted(notes.lines()) == ["left aside: key 'body.x' of 2 entries", "left aside: key 'y' of 1 entries"]
+    assert sorted(notes.lines()) == ["ignored: key 'body.x' of 2 entries", "ignored: key 'y' of 1 entries"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +95,13 @@ def test_other_keys_are_counted_where_one_entry_is_not_strict_json():
         ({"scale": [1]}, "scale"),
         ({"scale": 10**400}, "scale: wanted a finite number"),
         ({"name": 3}, "name: wanted text"),
-        ({"name": "\ud800.jpg"}, r"name: wanted text.*\\ud800"),
+        ({"name": "\ud800.jpg"}, r"not JSON \(UnicodeEncodeError.*\\ud800"),
+        ({"scale": float("nan")}, "scale: wanted a finite number, got None"),
+        ({"body": {"pose": [1, 2, float("nan")]}}, r"body\.pose: wanted 3 finite numbers"),
+        ({"body": {"pose": [1, 2, "3"]}}, r"body\.pose: wanted 3 finite numbers"),
+        ({"body": {"pose": [1, 2, 3], "turns": [[1, 2], ["3", 4]]}}, r"body\.turns: wanted 2 x 2"),
+        ({"body": {"pose": [1, 2, 3], "turns": [[[1], 2], [3, 4]]}}, r"body\.turns: wanted 2 x 2"),
+        ({"body": {"pose": [1, 2, 3], "turns": [[1, 2], [3, True]]}}, r"body\.turns: wanted 2 x 2"),
     ],
 )
 def test_what_is_wrong_is_named(change, message):
@@ -109,9 +110,43 @@ def test_what_is_wrong_is_named(change, message):
         read([good, good | change])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"body": {"pose": [1, 2, 3]}, "scale": 2, "scale": 2}',
+        '{"body": {"pose": [1, 2, 3], "pose": [1, 2, 3]}, "scale": 2}',
+        '{"body": {"pose": [1, 2, 3]}, "scale": 2, "s\\u0063ale": 3}',
+        '{"body": {"pose": [1, 2, 3]}, "scale": 2, "\\u003a": 3, "x": 1, "x": 2}',
+        '{"body": {"pose": [1, 2, 3]}, "scale": 2, "x": NaN, "x": 2}',
+        '{"body": {"pose": [1, 2, 3]}, "scale": 2, "name": ":", "x": {"y": 1}, "x": 2}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(text):
+    with pytest.raises(PgtfastError, match=r"a\.json: id 7: key '.*' is there twice"):
+        EntryReader(FILE, FIELDS, Notes()).read([("7",)], [text.encode()])
+
+
+def test_keys_that_look_like_others_are_not_there_twice():
+    text = '{"body": {"pose": [1, 2, 3], ":": {"x": 1, "y": 2}}, "scale": 2, "name": "a: b", "\\u003a": "c: d"}'
+    notes = Notes()
+    assert EntryReader(FILE, FIELDS, notes).read([("7",)], [text.encode()])[3].tolist() == ["a: b"]
+    assert sorted(notes.lines()) == ["ignored: key ':' of 1 entries", "ignored: key 'body.:' of 1 entries"]
+
+
+def test_float32_numbers_have_nine_digits():
+    draw = np.random.default_rng(0)
+    values = np.concatenate([draw.normal(0, 10.0 ** np.arange(-12, 8)[:, None], (20, 50)).ravel(), [0, 1, 5000]])
+    values = values.astype(np.float32)
+    (text,) = (json_text(row["a"]) for row in row_objects({"a": values[None]}))
+    assert np.array_equal(np.array(json.loads(text)).astype(np.float32), values)
+    digits = [len(number.lstrip("-0.").partition("e")[0].replace(".", "")) for number in text.decode()[1:-1].split(",")]
+    assert max(digits) <= 10  # nine, and a zero behind the point of whole numbers
+
+
 def test_numbers_come_back_to_the_bit():
     values = np.concatenate([np.random.default_rng(0).normal(0, 10.0 ** np.arange(-20, 20)[:, None], (40, 5)).ravel(), [0.1, -0.0, 1e22, 5e-324]])  # fmt: skip
-    assert np.array(json.loads(json_text(values))).tobytes() == values.tobytes()
+    (text,) = (json_text(row["a"]) for row in row_objects({"a": values[None]}))
+    assert np.array(json.loads(text)).tobytes() == values.tobytes()
 
 
 def test_objects_of_rows():
