@@ -19,8 +19,8 @@ from ..formats.recamera import boxes_around
 from ..images.bulk_source import leads_out
 from ..images.sizes import read_image_size
 from ..people import People, layout_of
+from ._config import ConvertConfig
 from ._match import Matcher
-from .config import ConvertConfig
 
 _SHOWN = {"transl": "translation", "betas": "shape", "body_pose": "body pose", "global_orient": "orientation"}
 _HINTS = {

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pgtfast.convert.__main__ import main
+from pgtfast import _cli
+from pgtfast.convert import ConvertConfig, convert
 from pgtfast.formats import Store, read_records
 from pgtfast.people import People
 from pgtfast.people.arrow import from_arrow, to_arrow
@@ -51,7 +52,8 @@ class World:
     def run(self, *arguments) -> str:
         """What the command prints; its exit code is in `code`."""
         self.capsys.readouterr()
-        self.code = main([str(argument) for argument in arguments])
+        result = convert(_cli.parse("convert", ConvertConfig, [str(argument) for argument in arguments]))
+        self.code = result.exit_code
         return self.capsys.readouterr().out
 
     def read(self, run: Path) -> People:

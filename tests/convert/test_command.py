@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pgtfast import _cli
 from pgtfast._errors import PgtfastError
+from pgtfast.convert import ConvertConfig
 from pgtfast.convert._flow import Flow
-from pgtfast.convert._options import parse
 from pgtfast.formats import neuralannot, registry
 from pgtfast.people import Reason, Skip
 from tests.formats.synthetic import people, with_parameters
@@ -21,7 +22,7 @@ from tests.formats.synthetic import people, with_parameters
 
 def test_help_names_every_format(capsys):
     with pytest.raises(SystemExit) as caught:
-        parse(["--help"])
+        _cli.parse("convert", ConvertConfig, ["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     for name in registry.names():

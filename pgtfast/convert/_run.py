@@ -14,24 +14,21 @@ from pathlib import Path
 import torch
 
 from .._errors import PgtfastError
-from .._options import needing
-from .config import ConvertConfig, ConvertResult
-
-with needing("annotate", "convert"):
-    from ..body import BodyModel, load_body
-    from ..formats.format import Context, Format
-    from ..formats.people_index import read_people
-    from ..formats.registry import source_of, target_of
-    from ..people import People
-    from ..priors import VPoser, load_vposer
-    from ._flow import Flow
-    from ._output import new, refuse_existing
+from ..body import BodyModel, load_body
+from ..formats.format import Context, Format
+from ..formats.people_index import read_people
+from ..formats.registry import source_of, target_of
+from ..people import People
+from ..priors import VPoser, load_vposer
+from ._config import ConvertConfig, ConvertResult
+from ._flow import Flow
+from ._output import new, refuse_existing
 
 _SWITCH = 2e-4
 """Seconds that a thread keeps Python's lock while the other waits for it."""
 
 
-def convert(config: ConvertConfig) -> ConvertResult:
+def run(config: ConvertConfig) -> ConvertResult:
     """Convert a file; prints what became of everybody.
 
     Raises:
