@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from .._cli import tyro_cli
+from .._config import field_docs
 from .._errors import PgtfastError
+from .._options import needing
 from ..datasets.roots import KINDS
 from ._config import SessionConfig
 from ._datasets import Datasets
@@ -38,18 +42,22 @@ def load_recipe(name: str) -> Any:
     return recipe
 
 
-def override(config: Any, name: str, arguments: list[str]) -> Any:
-    """The recipe's config with the command line's values; unknown names end the program with code 2."""
-    try:
-        import tyro
-    except ModuleNotFoundError as error:
-        raise PgtfastError("training needs the extra `train`: pip install 'pgtfast[train]'") from error
+def override(config: Any, name: str, arguments: Sequence[str]) -> Any:
+    """The recipe's config with the command line's values.
+
+    Raises:
+        UsageError: an unknown option, or a value that does not fit.
+        PgtfastError: the recipe returns no config, or a value would change nothing.
+    """
     if not isinstance(config, SessionConfig):
         raise PgtfastError(f"{name}: wanted a recipe that returns a training config, got {type(config).__name__}")
-    registry = tyro.constructors.ConstructorRegistry()
+    with needing("train", "train"):
+        from tyro.constructors import ConstructorRegistry
+    registry = ConstructorRegistry()
+    registry.struct_rule(config_options)
     registry.struct_rule(dataset_options)
-    prog = f"python -m pgtfast.train {name}"
-    chosen = tyro.cli(type(config), default=config, args=arguments, prog=prog, registry=registry)
+    about = inspect.cleandoc(type(config).__doc__ or "")
+    chosen = tyro_cli(type(config), f"train {name}", arguments, about, default=config, registry=registry)
     refuse_idle(config, chosen)
     return chosen
 
@@ -62,6 +70,24 @@ def refuse_idle(recipe: SessionConfig, config: SessionConfig) -> None:
         idle.pop("epochs", None)
     for name in changed & idle.keys():
         raise PgtfastError(f"{name}: it would change nothing: {idle[name]}")
+
+
+def config_options(info: Any) -> Any:
+    """How tyro makes a config and those in it: an option a field, its docstring in one line."""
+    from tyro.constructors import StructConstructorSpec, StructFieldSpec
+
+    config = info.default
+    if not is_dataclass(config):
+        return None
+    kind: Any = type(config)
+    types, docs = get_type_hints(kind), field_docs(kind)
+    return StructConstructorSpec(
+        instantiate=kind,
+        fields=tuple(
+            StructFieldSpec(name=f.name, type=types[f.name], default=getattr(config, f.name), helptext=docs.get(f.name))
+            for f in fields(config)
+        ),
+    )
 
 
 def dataset_options(info: Any) -> Any:

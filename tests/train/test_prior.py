@@ -145,9 +145,8 @@ def test_command_line(config, capsys):
     assert json.loads((config.out / "run.json").read_text())["config"]["steps"] == 3
     assert main([*words, "--seed", "5"]) == 2
     assert "seed: 0 there, 5 now" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as caught:
-        main([*words, "--no-such-field", "1"])
-    assert caught.value.code == 2
+    assert main([*words, "--no-such-field", "1"]) == 2
+    assert "--no-such-field" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
