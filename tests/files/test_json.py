@@ -53,6 +53,10 @@ def test_what_is_wrong_is_named(text, message):
     assert message in str(error.value)
 
 
+def test_half_a_character_concerns_the_one_who_reads_it():
+    assert decode(b'{"id": 1, "name": "\\ud800", "x": NaN}', dict, "a") == {"id": 1, "name": "\ud800", "x": None}
+
+
 def test_files(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"id": 1, "name": "a"}))
