@@ -13,7 +13,7 @@ from .._cli import tyro_cli
 from .._config import field_docs
 from .._errors import PgtfastError
 from .._options import needing
-from ..datasets.roots import KINDS
+from ..datasets import registry
 from ._config import SessionConfig
 from ._datasets import Datasets
 
@@ -53,11 +53,11 @@ def override(config: Any, name: str, arguments: Sequence[str]) -> Any:
         raise PgtfastError(f"{name}: wanted a recipe that returns a training config, got {type(config).__name__}")
     with needing("train", "train"):
         from tyro.constructors import ConstructorRegistry
-    registry = ConstructorRegistry()
-    registry.struct_rule(config_options)
-    registry.struct_rule(dataset_options)
+    rules = ConstructorRegistry()
+    rules.struct_rule(config_options)
+    rules.struct_rule(dataset_options)
     about = inspect.cleandoc(type(config).__doc__ or "")
-    chosen = tyro_cli(type(config), f"train {name}", arguments, about, default=config, registry=registry)
+    chosen = tyro_cli(type(config), f"train {name}", arguments, about, default=config, registry=rules)
     refuse_idle(config, chosen)
     return chosen
 
@@ -103,6 +103,6 @@ def dataset_options(info: Any) -> Any:
             StructFieldSpec(
                 name=name, type=tuple[Path, ...], default=given.get(name, ()), helptext=f"Root folders; role {role}."
             )
-            for name, role in KINDS.items()
+            for name, role in registry.names().items()
         ),
     )

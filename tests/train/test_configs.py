@@ -12,6 +12,7 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
+from pgtfast.datasets import registry
 from pgtfast.networks import NetworkConfig
 from pgtfast.train import Datasets, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
@@ -77,18 +78,17 @@ def test_the_schedule(world, tmp_path):
 
 
 def test_data_sets_are_the_registered_ones_in_their_order(tmp_path, capsys):
-    from pgtfast.datasets.roots import KINDS
-
-    chosen = Datasets(**{name: tmp_path / name for name in reversed(KINDS)})
-    assert list(chosen) == list(KINDS)
-    assert list(chosen.of("wild", "bridge")) == [name for name, role in KINDS.items() if role != "mocap"]
+    names = registry.names()
+    chosen = Datasets(**{name: tmp_path / name for name in reversed(names)})
+    assert list(chosen) == list(names)
+    assert list(chosen.of("wild", "bridge")) == [name for name, role in names.items() if role != "mocap"]
     assert Datasets(coco=(tmp_path,)) == Datasets(coco=tmp_path, h36m=())
     with pytest.raises(PgtfastError, match=r"^datasets: no data set nowhere; registered are h36m, "):
         Datasets(nowhere=tmp_path)
     with pytest.raises(SystemExit):
         override(load_recipe("python_training.annotator:tiny")(), "python_training.annotator:tiny", ["--help"])
     told = capsys.readouterr().out
-    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in KINDS)
+    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in names)
 
 
 @pytest.mark.parametrize(
