@@ -12,9 +12,9 @@ import torch
 
 from ._body import VERTICES
 from ._contestants import Contestant, Ours
-from ._process import status_mib
 from ._rivals import RIVALS
 from ._tasks import make_inputs
+from .results import status_mib
 
 
 def main(name: str, folder: str, batch: int, threads: int) -> None:

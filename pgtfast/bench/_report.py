@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import time
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from .._system import processor_name
 from . import _targets
+from ._floor import Floor, Machine
 from ._run import Results
 from ._tasks import FITS, TASKS
+from .results import about_machine
 
 PACKAGES = ("pgtfast", "torch", "numpy", "smplx", "body-models", "smplfitter", "jax")
 
@@ -103,32 +99,23 @@ def verdict_table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _commit() -> str:
-    """The commit of the source folder, when this is one."""
-    folder = Path(__file__).parents[2]
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() if done.returncode == 0 and (folder / "pyproject.toml").is_file() else "unknown"
+def floor_table(floors: dict[str, Floor], machine: Machine) -> str:
+    """The least time of each task and fit on a machine."""
+    return "\n".join(
+        f"  {TASKS.get(task) or FITS[task]:64s} {floor.ms(machine):.5f} ms  {floor.flops / 1e6:.3f} MFLOP  {floor.bytes / 1e3:.2f} kB"
+        for task, floor in floors.items()
+    )
 
 
-def about_machine(packages: tuple[str, ...]) -> dict[str, Any]:
-    """When, where and with which versions something is measured."""
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": _commit(),
-        "versions": {"python": platform.python_version(), **versions},
-        "processor": processor_name(),
-    }
+def memory_table(rows: list[dict[str, Any]]) -> str:
+    """Rows of the suite memory."""
+    lines = ["\npeak memory of a loss on all vertices, forward + backward"]
+    lines += [
+        f"  {r['name']:24s} {r['mib']:8.0f} MiB for {r['batch']} bodies: {r['vertex_arrays']:.2f} vertex arrays"
+        for r in rows
+        if r["suite"] == "memory"
+    ]
+    return "\n".join(lines)
 
 
 def as_json(results: Results) -> dict[str, Any]:

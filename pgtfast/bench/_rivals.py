@@ -211,7 +211,6 @@ class SmplFitterJax(JaxContestant):
 RIVALS: tuple[type[Contestant], ...] = (
     Smplx, SmplxCompiled, BodyModels, BodyModelsCompiled, BodyModelsJax, SmplFitter, SmplFitterJax,
 )  # fmt: skip
-FAMILIES = tuple(dict.fromkeys(r.family for r in RIVALS))
 
 
 def allow_recompiling() -> None:

@@ -16,10 +16,11 @@ import torch
 from .._errors import PgtfastError
 from . import _floor, _targets
 from ._body import RandomBody
+from ._config import BenchConfig
 from ._contestants import Contestant, Ours, TorchContestant
 from ._rivals import RIVALS
 from ._tasks import CENTER, DEPTH, FIT_STEPS, FITS, FOCAL, TASKS, FitInputs, Inputs, make_inputs
-from ._timing import Timing, interleave
+from .timing import Timing, interleave
 
 INSTALL = {
     "smplx": "smplx==0.1.28",
@@ -30,20 +31,6 @@ POINT_TOLERANCE = 1e-5
 """Metres."""
 GRADIENT_TOLERANCE = 1e-4
 """Of the largest entry."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to run."""
-
-    suites: tuple[str, ...]
-    batches: tuple[int, ...]
-    tasks: tuple[str, ...]
-    fits: tuple[str, ...]
-    rounds: int
-    window: float
-    budget: float
-    compiled: bool
 
 
 @dataclass
@@ -130,13 +117,13 @@ def row(suite: str, task: str, batch: int, name: str, timing: Timing, **more: An
 
 
 def run_ops(
-    contestants: list[Contestant], options: Options, floors: Callable, results: Results, show: Callable
+    contestants: list[Contestant], config: BenchConfig, floors: Callable, results: Results, show: Callable
 ) -> None:
     """Every task at every batch: check all contestants, then time the right ones against each other."""
     ours = next(c for c in contestants if isinstance(c, Ours))
-    for batch in options.batches:
+    for batch in config.batches:
         inputs = make_inputs(batch)
-        for task in options.tasks:
+        for task in config.tasks or tuple(TASKS):
             calls, errors, first = {}, {}, {}
             judge = next((c for c in contestants if c.name == "smplx"), None)
             truth = to_numpy(judge.task(task, inputs)()) if judge else reference_results(ours, task, inputs)
@@ -152,7 +139,7 @@ def run_ops(
                 else:
                     results.wrong.append(f"{contestant.name}, {task}, batch {batch}: {errors[contestant.name]}")
             del truth
-            timings = interleave(calls, rounds=options.rounds, window=options.window, budget=options.budget)
+            timings = interleave(calls, rounds=config.rounds, window=config.window, budget=config.budget)
             floor = floors(batch)[task]
             new = [
                 row("ops", task, batch, name, t, errors=errors[name], first_call_s=first[name], floor_ms=floor.ms(results.machine),
@@ -175,12 +162,12 @@ def fit_inputs(ours: Ours, kind: str, people: int) -> FitInputs:
 
 
 def run_fit(
-    contestants: list[Contestant], options: Options, floors: Callable, results: Results, show: Callable
+    contestants: list[Contestant], config: BenchConfig, floors: Callable, results: Results, show: Callable
 ) -> None:
     """Whole fits of 100 Adam steps; times per person and step. All must reach the same loss."""
     ours = next(c for c in contestants if isinstance(c, Ours))
     people = _targets.BATCH
-    for kind in options.fits:
+    for kind in config.fits:
         inputs = fit_inputs(ours, kind, people)
         calls, losses = {}, {}
         for contestant in contestants:
@@ -192,7 +179,7 @@ def run_fit(
             if not loss <= best * 1.01:
                 results.wrong.append(f"{name}, fit {kind}: loss {loss:.6g}, the best reached {best:.6g}")
                 del calls[name]
-        timings = interleave(calls, rounds=min(options.rounds, 5), window=0.0, budget=options.budget, minimum=2)
+        timings = interleave(calls, rounds=min(config.rounds, 5), window=0.0, budget=config.budget, minimum=2)
         floor = floors(people)[kind]
         new = [
             row("fit", kind, people * FIT_STEPS, name, t, loss=losses[name], floor_ms=floor.ms(results.machine), flops=floor.flops, bytes=floor.bytes)

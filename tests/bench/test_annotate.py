@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.annotate import main
+from benchmarks.annotate_set import repeat
 from pgtfast._errors import PgtfastError
-from pgtfast.bench.__main__ import main
-from pgtfast.bench._annotate_set import repeat
 
 for needed in ("nvidia.dali", "PIL.Image", "cv2", "pyarrow"):
     pytest.importorskip(needed)
@@ -39,7 +39,7 @@ def material(tmp_path):
 
 def words(material, *more: object) -> list[str]:
     coco, images = material
-    given = ("annotate", "--coco", coco, "--images", images, "--batch", 4, "--threads", 1)
+    given = ("--coco", coco, "--images", images, "--batch", 4, "--threads", 1)
     return [str(word) for word in (*given, *more)]
 
 
@@ -63,7 +63,7 @@ def test_all_stages_are_measured(material, tmp_path, capsys):
     result = json.loads(out.read_text())
     assert (result["people"], result["images"], result["engine"]) == (9, 6, "torch")
     assert result["gflop_a_crop"] == pytest.approx(0.114, abs=0.001)
-    assert result["command"][:3] == ["pgtfast", "bench", "annotate"]
+    assert result["command"][:3] == ["python", "-m", "benchmarks.annotate"]
     assert set(result["stages"]) == STAGES
     for row in result["stages"].values():
         assert row["people_per_s"] / row["images_per_s"] == pytest.approx(9 / 6)
@@ -86,7 +86,7 @@ def test_precision_is_that_of_the_engine(material, tmp_path, engine):
 
 
 def test_the_plain_pipeline_finds_the_same_bodies(material, tmp_path, monkeypatch):
-    from pgtfast.bench import _annotate
+    from benchmarks import annotate
     from pgtfast.formats import read_records
 
     kept = {}
@@ -97,8 +97,8 @@ def test_the_plain_pipeline_finds_the_same_bodies(material, tmp_path, monkeypatc
         kept["store"] = read_records(scratch / "run").to_pylist()
         return result
 
-    measure = _annotate.measure
-    monkeypatch.setattr(_annotate, "measure", measured)
+    measure = annotate.measure
+    monkeypatch.setattr(annotate, "measure", measured)
     assert main(words(material, "--people", 3, "--rounds", 1)) == 0
     assert len(kept["store"]) == len(kept["plain"]) == 3
     for row in kept["store"]:
@@ -111,9 +111,9 @@ def test_the_plain_pipeline_finds_the_same_bodies(material, tmp_path, monkeypatc
 
 
 def test_a_long_run_is_watched(material, tmp_path, monkeypatch, capsys):
-    from pgtfast.bench import _annotate_soak
+    from benchmarks import annotate_soak
 
-    monkeypatch.setattr(_annotate_soak, "EVERY", 0.2)
+    monkeypatch.setattr(annotate_soak, "EVERY", 0.2)
     out = tmp_path / "soak.json"
     assert main(words(material, "--soak", 8, "--part-size", 4, "--json", out)) == 0
     result = json.loads(out.read_text())
@@ -125,7 +125,7 @@ def test_a_long_run_is_watched(material, tmp_path, monkeypatch, capsys):
 
 def test_wrong_arguments(material, tmp_path):
     with pytest.raises(PgtfastError, match="--coco, --images: give both or none"):
-        main(["annotate", "--images", str(tmp_path)])
+        main(["--images", str(tmp_path)])
     with pytest.raises(PgtfastError, match="--engine torch runs the checkpoint of --network"):
         main(words(material, "--engine-file", "f.onnx"))
     with pytest.raises(PgtfastError, match="--precision: an engine file has its own"):

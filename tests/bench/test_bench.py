@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from pgtfast._cli import run
-from pgtfast.bench import _body, _floor, _report, _run, _targets, _timing
-from pgtfast.bench.__main__ import main
+from pgtfast._cli import main
+from pgtfast.bench import BenchConfig, _body, _floor, _report, _run, _targets, bench
+from pgtfast.bench import timing as _timing
 from pgtfast.bench._contestants import Ours, TorchContestant
 from pgtfast.bench._tasks import FITS, TASKS, make_inputs
 
@@ -124,12 +124,12 @@ def test_verdicts_compare_with_the_fastest_rival_and_with_smplx():
         (["--against", "smply"], "--against: wanted names of smplx, body-models, smplfitter, got 'smply'"),
         (["--batches", "1,x"], "--batches: wanted positive integers"),
         (["--batches", "0"], "--batches: wanted positive integers"),
-        (["--threads", "0"], "--threads, --rounds: wanted at least 1"),
+        (["--threads", "0"], "--threads: wanted a whole number of threads from 1"),
         (["--json", "/no/such/folder/x.json"], "--json: /no/such/folder is no folder"),
     ],
 )
 def test_bad_usage_is_one_line(arguments, message, capsys):
-    assert run("bench", main, arguments) == 2
+    assert main("bench", BenchConfig, bench, arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -137,13 +137,14 @@ def test_bad_usage_is_one_line(arguments, message, capsys):
 
 def test_command_writes_json(tmp_path, capsys, monkeypatch):
     pytest.importorskip("scipy")
-    monkeypatch.setattr("pgtfast.bench.__main__.limit_threads", lambda threads: None)
+    monkeypatch.setattr("pgtfast.bench._suites.limit_threads", lambda threads: None)
     monkeypatch.setattr("pgtfast.bench._floor.measure_machine", lambda: _floor.Machine(100.0, 10.0))
     file = tmp_path / "out.json"
     threads = torch.get_num_threads()
-    code = run(
+    code = main(
         "bench",
-        main,
+        BenchConfig,
+        bench,
         [
             "ops",
             "--batches",

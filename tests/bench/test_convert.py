@@ -6,16 +6,15 @@ import json
 
 import pytest
 
+from benchmarks.convert import CASES, convert, made, main
 from pgtfast._errors import PgtfastError
-from pgtfast.bench.__main__ import main
-from pgtfast.bench._convert import CASES, convert, made
 
 pytest.importorskip("pyarrow")
 
 
 def test_all_cases_are_measured(tmp_path, capsys):
     out = tmp_path / "result.json"
-    assert main(["convert", "--people", "30", "--rounds", "1", "--json", str(out)]) == 0
+    assert main(["--people", "30", "--rounds", "1", "--json", str(out)]) == 0
     rows = json.loads(out.read_text())["rows"]
     assert [(row["from"], row["out"], row["to"]) for row in rows] == [case[:3] for case in CASES]
     assert [row["people"] for row in rows] == [30, 30, 30, 3, 10, 10]

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.loader import main
 from pgtfast._errors import PgtfastError
-from pgtfast.bench.__main__ import main
 
 pytest.importorskip("nvidia.dali")
 Image = pytest.importorskip("PIL.Image")
@@ -26,7 +26,7 @@ def material(folder) -> list[str]:
         annotations.append({"id": i, "image_id": i, "bbox": [10, 10, 50, 70], "keypoints": points, "category_id": 1})
     path = folder / "people.json"
     path.write_text(json.dumps({"images": images, "annotations": annotations}))
-    return ["loader", "--images", str(folder), "--coco", str(path), "--batch", "2", "--rounds", "2", "--window", "0.01"]
+    return ["--images", str(folder), "--coco", str(path), "--batch", "2", "--rounds", "2", "--window", "0.01"]
 
 
 @pytest.mark.parametrize("more", [[], ["--picture", "48", "--crop", "48x64"]])

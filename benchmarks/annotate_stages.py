@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..annotate._bodies import Found, find_bodies
-from ..annotate._inputs import Input
-from ..annotate._parts import PartWriter
-from ..annotate._plan import PLAN_FILE, Plan, write_plan
-from ..annotate._work import Annotating, Job
-from ..loading.bulk import Finished, PersonCrops
-from ..people import People
-from ..runs.parts import FOLDER
-from ._annotate_plain import Plain
-from ._decode import AHEAD, Decoder
+from pgtfast.annotate._bodies import Found, find_bodies
+from pgtfast.annotate._inputs import Input
+from pgtfast.annotate._parts import PartWriter
+from pgtfast.annotate._plan import PLAN_FILE, Plan, write_plan
+from pgtfast.annotate._work import Annotating, Job
+from pgtfast.loading.bulk import Finished, PersonCrops
+from pgtfast.people import People
+from pgtfast.runs.parts import FOLDER
+
+from .annotate_plain import Plain
+from .decode import AHEAD, Decoder
 
 KEPT = 8
 """Batches of crops that are held to feed the engine."""

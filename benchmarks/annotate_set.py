@@ -1,4 +1,4 @@
-"""What `bench annotate` annotates: a network, and pictures shown as often as there shall be people."""
+"""What `benchmarks.annotate` annotates: a network, and pictures shown as often as there shall be people."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from .._errors import PgtfastError
-from ..networks import Annotator, NetworkConfig
-from ..networks.files import save_annotator
+from pgtfast._errors import PgtfastError
+from pgtfast.networks import Annotator, NetworkConfig
+from pgtfast.networks.files import save_annotator
 
 UNTRAINED = {
     "resnet18": NetworkConfig(depth=18, width=16, output_stride=16, input_size=(96, 128), mode="improved", normalize="imagenet"),
@@ -85,7 +85,7 @@ def given_set(args: argparse.Namespace, scratch: Path) -> tuple[Path, Path]:
     """COCO annotations and their pictures, drawn where none are given."""
     if args.coco is not None:
         return args.coco, args.images
-    from ..synth import WorldConfig, make_world
+    from pgtfast.synth import WorldConfig, make_world
 
     make_world(scratch / "world", WorldConfig(images=DRAWN, sets=("wild",), width=640, height=480), progress=False)
     root = scratch / "world" / "wild"

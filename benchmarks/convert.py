@@ -1,4 +1,4 @@
-"""`python -m pgtfast.bench convert`: people a second and memory of the converter itself, over files of as many people as data sets have."""
+"""`python -m benchmarks.convert`: people a second and memory of the converter itself, over files of as many people as data sets have."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import PgtfastError
-from .._options import count
-from ..formats import Context, write_neuralannot
-from ..formats.eft import EFT
-from ..people import People, empty_people, layout_of
-from ..people.table import objects
-from ._json import check_json, write_json
-from ._process import status_mib
-from ._report import about_machine
+from pgtfast._cli import run
+from pgtfast._errors import PgtfastError
+from pgtfast.bench.results import about_machine, check_json, status_mib, write_json
+from pgtfast.formats import Context, write_neuralannot
+from pgtfast.formats.eft import EFT
+from pgtfast.people import People, empty_people, layout_of
+from pgtfast.people.table import objects
+
+from .arguments import count
 
 TARGET = 20_000
 """Wanted people a second of the JSON formats."""
@@ -42,14 +42,13 @@ CASES = (
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="pgtfast bench convert",
+        prog="python -m benchmarks.convert",
         description="Writes files of random SMPL bodies with all digits of a double, NeuralAnnot's JSON of N people and of N/10, EFT's of N/3, and runs pgtfast.convert on "
         "them, each in a process of its own. People a second are those that it prints, from the first byte read to the last one written; memory is the process's peak.",
     )
     p.add_argument("--people", type=count(10, "people"), default=300_000, metavar="N", help="%(default)s by default")
     p.add_argument("--rounds", type=count(1, "runs"), default=2, help="runs of each case (%(default)s)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    p.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return p
 
 
@@ -64,7 +63,15 @@ def main(arguments: list[str]) -> int:
         rates, peaks = (", ".join(f"{v:.0f}" for v in row[key]) for key in ("people_per_s", "peak_mib"))
         print(f"{row['from']:18s}{row['to']:14s}{row['people']:9d}{row['source_mb']:8.0f}{rates:>24s}{peaks:>14s}")
     print(f"wanted of the JSON formats: {TARGET} people/s")
-    write_json(args.json, ["convert", *arguments], {**about_machine(PACKAGES), "target": TARGET, "rows": rows})
+    write_json(
+        args.json,
+        {
+            "command": ["python", "-m", "benchmarks.convert", *arguments],
+            **about_machine(PACKAGES),
+            "target": TARGET,
+            "rows": rows,
+        },
+    )
     return 0
 
 
@@ -128,3 +135,7 @@ def made(count: int) -> Iterator[People]:
         pose = draw.normal(0, 0.3, (n, layout.pose_size))
         betas, transl = draw.normal(0, 1, (n, layout.betas)), draw.normal((0, 0, 30), 1, (n, 3))
         yield people.with_pose(layout.kind, pose, betas=betas, transl=transl)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run("bench convert", main))

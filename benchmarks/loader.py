@@ -1,4 +1,4 @@
-"""`python -m pgtfast.bench loader`: images a second of the loader alone, against DALI decoding the same pictures and doing nothing else."""
+"""`python -m benchmarks.loader`: images a second of the loader alone, against DALI decoding the same pictures and doing nothing else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .._errors import PgtfastError
-from ._decode import Decoder
-from ._json import check_json, write_json
+from pgtfast._cli import run
+from pgtfast._errors import PgtfastError
+from pgtfast.bench.results import check_json, write_json
+
+from .decode import Decoder
 
 TARGET = 0.85
 """Least wanted share of the decoder's speed."""
@@ -26,7 +28,7 @@ PACKAGES = ("pgtfast", "torch", "numpy", "nvidia-dali-cuda130", "nvidia-nvimgcod
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
-        prog="pgtfast bench loader",
+        prog="python -m benchmarks.loader",
         description="Times the loader (read, decode, crop, vary, normalise, annotations; in one stream, Pose2Pose's variations) against DALI decoding the "
         "same pictures whole from memory, one picture a person, in turns. Ratios are the medians over rounds.",
     )
@@ -40,7 +42,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--rounds", type=int, default=9, help="samples of each (%(default)s)")
     p.add_argument("--window", type=float, default=0.5, help="least seconds of one sample (%(default)s)")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
-    p.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return p
 
 
@@ -62,18 +63,18 @@ def main(arguments: list[str]) -> int:
         f"loader / decode: {result['ratio']:.2f} [{result['ratio_low']:.2f}, {result['ratio_high']:.2f}], wanted {TARGET}; "
         f"others used {100 * result['others']:.0f} % of the machine"
     )
-    write_json(args.json, ["loader", *arguments], result)
+    write_json(args.json, {"command": ["python", "-m", "benchmarks.loader", *arguments], **result})
     return 0
 
 
 def measure(args: argparse.Namespace, crop_size: tuple[int, int], scratch: Path) -> dict[str, Any]:
     """Take samples of the contestants in turns."""
-    from ..datasets import read_coco_persons
-    from ..loading import Supervision
-    from ..loading.loader import LoaderConfig, MixedLoader, Stream
-    from ..people import ImageSet
-    from ._report import about_machine
-    from ._timing import sample
+    from pgtfast.bench.results import about_machine
+    from pgtfast.bench.timing import sample
+    from pgtfast.datasets import read_coco_persons
+    from pgtfast.loading import Supervision
+    from pgtfast.loading.loader import LoaderConfig, MixedLoader, Stream
+    from pgtfast.people import ImageSet
 
     people = read_coco_persons(args.coco)
     there = [p is not None and (args.images / p).is_file() for p in people.image_path]
@@ -182,3 +183,7 @@ def shrink(held: Any, side: int, folder: Path) -> Any:
         image_size=np.zeros_like(people.image_size),
     )
     return replace(held, people=smaller, images=folder)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run("bench loader", main))

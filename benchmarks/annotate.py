@@ -1,4 +1,4 @@
-"""`python -m pgtfast.bench annotate`: people a second of the bulk run, stage by stage, against what bounds it and against what one writes by hand."""
+"""`python -m benchmarks.annotate`: people a second of the bulk run, stage by stage, against what bounds it and against what one writes by hand."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .._errors import PgtfastError
-from .._options import chosen_device, count
-from ..annotate._inputs import open_input
-from ..annotate._work import Job
-from ..engines import ENGINES
-from ..networks.files import load_annotator
-from ._annotate_set import prepare
-from ._annotate_soak import soak
-from ._annotate_stages import DecodeAlone, Stages, plain_of
-from ._json import check_json, write_json
-from ._report import about_machine
-from ._timing import own_seconds, sample, summarise
+from pgtfast._cli import run
+from pgtfast._errors import PgtfastError
+from pgtfast._options import chosen_device
+from pgtfast.annotate._inputs import open_input
+from pgtfast.annotate._work import Job
+from pgtfast.bench.results import about_machine, check_json, write_json
+from pgtfast.bench.timing import own_seconds, sample, summarise
+from pgtfast.engines import ENGINES
+from pgtfast.networks.files import load_annotator
+
+from .annotate_set import prepare
+from .annotate_soak import soak
+from .annotate_stages import DecodeAlone, Stages, plain_of
+from .arguments import count
 
 TARGET, PLAIN_TARGET = 0.9, 3.0
 """Wanted share of the slower of decoder and engine, and wanted multiple of the plain pipeline."""
@@ -34,7 +36,7 @@ PyTorch). Samples are taken in turns; ratios are medians over rounds."""
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="pgtfast bench annotate", description=DESCRIPTION)
+    p = argparse.ArgumentParser(prog="python -m benchmarks.annotate", description=DESCRIPTION)
     add = p.add_argument
     add("--coco", type=Path, metavar="JSON", help="COCO person keypoints (default: a few pictures are drawn)")
     add("--images", type=Path, metavar="DIR", help="folder of the images of --coco")
@@ -56,7 +58,6 @@ def parser() -> argparse.ArgumentParser:
     add("--no-plain", action="store_true", help="leave the plain pipeline out")
     add("--soak", type=count(1, "images"), metavar="N", help="in place of all this: annotate N images once and draw up the memory that it takes")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write the result there")
-    add("--debug", action="store_true", help="show the traceback of an error")
     return p
 
 
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as name:
         result, text = measure(args, Path(name)) if args.soak is None else soak(args, Path(name), PACKAGES)
     print(text)
-    write_json(args.json, ["annotate", *arguments], result)
+    write_json(args.json, {"command": ["python", "-m", "benchmarks.annotate", *arguments], **result})
     return 0
 
 
@@ -169,3 +170,7 @@ def table(result: dict[str, Any]) -> str:
     for name, ratio in result["ratios"].items():
         lines.append(f"{told[name]}: {ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run("bench annotate", main))

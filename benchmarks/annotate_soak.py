@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .._errors import PgtfastError
-from ..formats import read_records
-from ..runs.parts import MANIFEST
-from ._annotate_set import prepare
-from ._process import status_mib
-from ._report import about_machine
+from pgtfast._errors import PgtfastError
+from pgtfast.bench.results import about_machine, status_mib
+from pgtfast.formats import read_records
+from pgtfast.runs.parts import MANIFEST
+
+from .annotate_set import prepare
 
 EVERY = 5.0
 """Seconds between two looks."""

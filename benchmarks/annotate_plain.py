@@ -1,4 +1,4 @@
-"""The rival of `bench annotate`: what one writes by hand, a PyTorch DataLoader with OpenCV and plain PyTorch."""
+"""The rival of `benchmarks.annotate`: what one writes by hand, a PyTorch DataLoader with OpenCV and plain PyTorch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
-from .. import reference
-from .._options import needing
-from ..images.crops import crop_boxes, crop_matrices, person_boxes
-from ..images.pipeline import MEAN, STD
-from ..networks import NetworkConfig, Prediction
-from ..networks.bodies import reach, virtual_camera
-from ..networks.files import load_annotator
-from ..people import People
-from ..priors import limit_violation
+from pgtfast import reference
+from pgtfast._options import needing
+from pgtfast.images.crops import crop_boxes, crop_matrices, person_boxes
+from pgtfast.images.pipeline import MEAN, STD
+from pgtfast.networks import NetworkConfig, Prediction
+from pgtfast.networks.bodies import reach, virtual_camera
+from pgtfast.networks.files import load_annotator
+from pgtfast.people import People
+from pgtfast.priors import limit_violation
 
 
 class _Crops(Dataset):
