@@ -57,9 +57,10 @@ def test_blocks_say_their_language(document):
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "python")], ids=lambda p: p.name)
 def test_python_examples_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT)  # of the recipes
     given = {} if document.name == "README.md" else {"pgtfast": pgtfast, "torch": torch}
     for code in blocks(document, "python"):
-        exec(compile(code, str(document), "exec"), dict(given, __name__="example"))
+        exec(compile(code, str(document), "exec", dont_inherit=True), dict(given, __name__="example"))
 
 
 class Parsed(Exception):
