@@ -12,6 +12,7 @@ from typing import Any
 from pgtfast._cli import run
 from pgtfast._errors import PgtfastError
 from pgtfast._options import chosen_device
+from pgtfast.annotate import AnnotateConfig
 from pgtfast.annotate._inputs import open_input
 from pgtfast.annotate._work import Job
 from pgtfast.bench.results import about_machine, check_json, write_json
@@ -85,14 +86,12 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
 
     torch.set_num_threads(args.threads)
     set_, given = prepare(args, scratch, people=args.people)
-    source = open_input(
-        argparse.Namespace(root=None, coco=set_.coco, images=[str(set_.images)], dataset="bench", limit=None)
-    )
-    job = Job(
-        out=scratch / "run", images=set_.images, checkpoint=str(given.engine), engine=args.engine, precision=given.precision, body=None, prior=None, device=args.device,
-        threads=args.threads, batch_size=args.batch, loader_threads=args.threads, exif=False, flip_test=False, jitter=0, quality=None,
-        refine=0, follow_links=True,
+    config = AnnotateConfig(
+        coco=set_.coco, images=(set_.images,), dataset="bench", out=scratch / "run", checkpoint=str(given.engine), engine=args.engine,
+        precision=given.precision, device=args.device, threads=args.threads, batch_size=args.batch, loader_threads=args.threads,
+        follow_links=True,
     )  # fmt: skip
+    source, job = open_input(config), Job(config, set_.images)
     stages = Stages(job, source, args.part_size)
     pictures = DecodeAlone(stages)
     calls: dict[str, Callable[[], object]] = {**stages.calls(), "decode": pictures}

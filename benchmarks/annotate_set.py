@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -40,7 +40,7 @@ class Given(NamedTuple):
     checkpoint: Path
     engine: Path
     """What the engine opens."""
-    precision: str = "fp32"
+    precision: Literal["fp32", "fp16"] = "fp32"
     """That "torch" is asked for; an engine file has its own."""
 
 

@@ -36,10 +36,10 @@ class Stages:
 
     def __init__(self, job: Job, source: Input, part_size: int) -> None:
         self.job, self.source, self.part_size = job, source, part_size
-        self.parts = job.out / FOLDER
+        self.parts = job.config.out / FOLDER
         self.parts.mkdir(parents=True)
-        write_plan(job.out / PLAN_FILE, source, part_size=part_size, shards=None)
-        self.plan = Plan(job.out / PLAN_FILE)
+        write_plan(job.config.out / PLAN_FILE, source, part_size=part_size, shards=None)
+        self.plan = Plan(job.config.out / PLAN_FILE)
         self.work = Annotating(job)
         network = self.work.network
         self.cuda = network.engine.device.type == "cuda"
@@ -67,7 +67,7 @@ class Stages:
 
     def plan_out(self) -> None:
         """Annotations read, people laid out in shards."""
-        path = self.job.out / "again.arrow"
+        path = self.job.config.out / "again.arrow"
         write_plan(path, self.source, part_size=self.part_size, shards=None)
         path.unlink()
 
@@ -98,7 +98,7 @@ class Stages:
     def write(self) -> None:
         """Rows and Parquet."""
         self._clear()
-        with PartWriter(self.job.out, self.work.origin, lambda part: None) as writer:
+        with PartWriter(self.job.config.out, self.work.origin, lambda part: None) as writer:
             for item in self.items:
                 if isinstance(item, Finished):
                     writer.finish(item)
@@ -136,9 +136,9 @@ class DecodeAlone:
         files = {path: np.fromfile(path, np.uint8) for path in set(real)}
         self.images = len(names)
         held = [files[path] for path in real]
-        self.batches = [held[at : at + job.batch_size] for at in range(0, len(held), job.batch_size)]
+        self.batches = [held[at : at + job.config.batch_size] for at in range(0, len(held), job.config.batch_size)]
         ahead = min(AHEAD, len(self.batches))
-        self.decoder = Decoder(job.batch_size, job.loader_threads, job.device, ahead=ahead)
+        self.decoder = Decoder(job.config.batch_size, job.config.loader_threads, job.config.device, ahead=ahead)
 
     def __call__(self) -> None:
         for batch in self.batches:
@@ -159,6 +159,6 @@ def plain_of(stages: Stages, checkpoint: Path, out: Path) -> Plain:
     parts = [stages.plan.load(number).people for number in stages.plan.sizes]
     chosen = [part.rows(np.array([reason is None for reason in part.reason], bool)) for part in parts]
     return Plain(
-        chosen, job.images, checkpoint, network.prior, stages.work.measured, out, batch=job.batch_size, workers=job.loader_threads,
+        chosen, job.images, checkpoint, network.prior, stages.work.measured, out, batch=job.config.batch_size, workers=job.config.loader_threads,
         device=network.engine.device,
     )  # fmt: skip

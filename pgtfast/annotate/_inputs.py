@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from ..images.bulk_source import Place, leads_out
 from ..images.listing import list_images
 from ..loading.columns import usable_rows
 from ..people import ImageSet, People, Reason, Skip
+from ._config import AnnotateConfig
 
 Chunk = tuple[People, np.ndarray]
 """People, and their places in the input (n,) int64."""
@@ -65,33 +65,33 @@ class Input:
             yield held
 
 
-def open_input(options: argparse.Namespace) -> Input:
-    """What the command line names.
+def open_input(config: AnnotateConfig) -> Input:
+    """What the config names.
 
     Raises:
         PgtfastError: a file or folder that is not there, or that says nothing that can be used.
     """
-    if options.root is not None:
-        return _from_root(options)
-    images = _images(options.images)
+    if config.root is not None:
+        return _from_root(config, config.root)
+    images = _images(config.images)
     first = images if isinstance(images, Path) else images[0]
 
     def made(name: str, fingerprint: str, unique: tuple[str, ...], people: Callable[[str], Iterator[Chunk]]) -> Input:
-        dataset = options.dataset or name
-        return Input(dataset, "coco17", images, fingerprint, unique, lambda: people(dataset), options.limit)
+        dataset = config.dataset or name
+        return Input(dataset, "coco17", images, fingerprint, unique, lambda: people(dataset), config.limit)
 
-    if options.coco is not None:
-        path = Path(options.coco)
+    if config.coco is not None:
+        path = config.coco
         if not path.is_file():
             raise PgtfastError(f"{path}: no such file")
         return made(path.stem, file_sha256(path), ("id",), lambda name: stream_coco_persons(path, dataset=name))
-    if options.index is not None:
-        files = index_files(Path(options.index))
+    if config.index is not None:
+        files = index_files(config.index)
         digest = _joined(file_sha256(path) for path in files)
-        name = Path(options.index).stem
+        name = config.index.stem
         return made(name, digest, ("path", "id"), lambda name: read_index(files, dataset=name))
-    if options.whole_images:
-        names = list_images(images, follow_links=options.follow_links)
+    if config.whole_images:
+        names = list_images(images, follow_links=config.follow_links)
         return made(first.stem, _joined(names), ("path",), lambda name: read_whole(names, dataset=name))
     if isinstance(images, Path):
         raise PgtfastError(
@@ -102,29 +102,28 @@ def open_input(options: argparse.Namespace) -> Input:
     return made(first.stem, digest, ("path", "id"), lambda name: read_samples(images, dataset=name))
 
 
-def _images(given: list[str]) -> Path | tuple[Path, ...]:
-    paths = tuple(Path(name) for name in given)
+def _images(paths: tuple[Path, ...]) -> Path | tuple[Path, ...]:
     if all(path.suffix == ".tar" for path in paths):
         for path in paths:
             if not path.is_file():
                 raise PgtfastError(f"--images {path}: no such file")
         return paths
     if len(paths) > 1:
-        raise PgtfastError(f"--images: wanted one folder, or tars (*.tar), got {', '.join(given)}")
+        raise PgtfastError(f"--images: wanted one folder, or tars (*.tar), got {', '.join(map(str, paths))}")
     if not paths[0].is_dir():
         raise PgtfastError(f"--images {paths[0]}: no such folder")
     return paths[0]
 
 
-def _from_root(options: argparse.Namespace) -> Input:
+def _from_root(config: AnnotateConfig, root: Path) -> Input:
     """A dataset of a known kind; its readers hold all of it in memory."""
     from ..datasets.roots import KINDS, open_dataset
 
-    if options.dataset not in KINDS:
-        raise PgtfastError(f"--dataset {options.dataset}: with --root wanted one of {', '.join(KINDS)}")
-    if not Path(options.root).is_dir():
-        raise PgtfastError(f"--root {options.root}: no such folder")
-    held: ImageSet = open_dataset(options.dataset, Path(options.root), split=options.split)
+    if config.dataset not in KINDS:
+        raise PgtfastError(f"--dataset {config.dataset}: with --root wanted one of {', '.join(KINDS)}")
+    if not root.is_dir():
+        raise PgtfastError(f"--root {root}: no such folder")
+    held: ImageSet = open_dataset(config.dataset, root, split=config.split)
     people = held.people
     images = held.images if isinstance(held.images, Path) else tuple(held.images)
 
@@ -133,7 +132,7 @@ def _from_root(options: argparse.Namespace) -> Input:
             some = people.rows(slice(at, at + CHUNK))
             yield some, np.arange(at, at + len(some))
 
-    return Input(people.dataset, people.landmark_set, images, _digest(people), ("path", "id"), chunks, options.limit)
+    return Input(people.dataset, people.landmark_set, images, _digest(people), ("path", "id"), chunks, config.limit)
 
 
 def _settled(people: People) -> People:

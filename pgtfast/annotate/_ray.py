@@ -63,7 +63,7 @@ def run_ray(job: Job, shards: list[int], count: int, written: Callable[[Written]
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     absolute = _absolute(job)
-    needs: dict[str, Any] = {"num_gpus": 1} if job.device.startswith("cuda") else {"num_cpus": 1}
+    needs: dict[str, Any] = {"num_gpus": 1} if job.config.device.startswith("cuda") else {"num_cpus": 1}
     try:
         blocks = max(1, -(-len(shards) // TOGETHER))
         parts = ray.data.from_items([{"shard": number} for number in shards], override_num_blocks=blocks).map_batches(
@@ -89,11 +89,12 @@ def _absolute(job: Job) -> Job:
     """The job with paths that do not depend on where a worker runs."""
     from dataclasses import replace
 
+    config = job.config
+
     def whole(name: str | None) -> str | None:
         return str(Path(name).resolve()) if name is not None and Path(name).exists() else name
 
     images = job.images.resolve() if isinstance(job.images, Path) else tuple(path.resolve() for path in job.images)
-    checkpoint = whole(job.checkpoint) or job.checkpoint
-    return replace(
-        job, out=job.out.resolve(), images=images, checkpoint=checkpoint, body=whole(job.body), prior=whole(job.prior)
-    )
+    checkpoint, body, prior = (whole(name) for name in (config.checkpoint, config.body, config.prior))
+    paths = {"checkpoint": checkpoint or config.checkpoint, "body": body, "prior": prior, "out": config.out.resolve()}
+    return replace(job, config=replace(config, **paths), images=images)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import time
@@ -19,6 +18,8 @@ from ..runs.parts import Store, part_name
 from ..runs.processes import run_processes
 from ..runs.stop import Stop
 from ..runs.summary import finish_run
+from . import AnnotateResult
+from ._config import AnnotateConfig
 from ._inputs import Input, open_input
 from ._network import LoadedNetwork
 from ._parts import Written
@@ -30,59 +31,55 @@ PROBED = 64
 """So many images are looked for before anything is annotated."""
 
 
-def run(options: argparse.Namespace) -> int:
-    """Do all that the command line asks; the exit code. Raises PgtfastError on bad input."""
-    chosen_device(options.device)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    source = open_input(options)
-    if options.overlays and not isinstance(source.images, Path):
+def run(config: AnnotateConfig) -> AnnotateResult:
+    """Do all that a config asks.
+
+    Raises:
+        PgtfastError: an option or a file that does not fit.
+    """
+    chosen_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    source = open_input(config)
+    if config.overlays and not isinstance(source.images, Path):
         raise PgtfastError("--overlays: the images of this set are in tars; unpack them to draw on them")
-    job = _job(options, source)
+    job, done = Job(config, source.images), 0
     network = job.open_network()
-    with Store(options.out, _config(options, source, network)) as store:
+    with Store(config.out, _result_config(config, source, network)) as store:
         if isinstance(source.images, Path):
             store.write_run(images=str(source.images.resolve()))
         if store.finished and len(store.notes) == store.metadata.get("parts"):
             print(
-                f"{options.out}: finished already, {store.metadata['counts']['read']} people; nothing is annotated again"
+                f"{config.out}: finished already, {store.metadata['counts']['read']} people; nothing is annotated again"
             )
         else:
-            plan = _plan(options, source, job, store)
+            plan = _plan(config, source, job, store)
             with Stop("ending after the shards in work; once more ends at once", settle=0, kill=True) as stop:
-                done, seconds = _annotate(options, job, network, plan, store, stop)
+                done, seconds = _annotate(config, job, network, plan, store, stop)
             left = plan.left(set(store.notes))
             if stop.signal is not None and left:
                 print(
-                    f"{options.out}: {signal.Signals(stop.signal).name}: ended with {len(plan.sizes) - len(left)} of {len(plan.sizes)} shards written; "
+                    f"{config.out}: {signal.Signals(stop.signal).name}: ended with {len(plan.sizes) - len(left)} of {len(plan.sizes)} shards written; "
                     "the same command goes on from there"
                 )
-                return 128 + stop.signal
+                return AnnotateResult(config.out, plan.people, done, stop.signal)
             _finish(store, plan, job, done, seconds)
-        if options.export == "neuralannot":
-            export_neuralannot(store, network.body.kind, options.min_quality)
-        if options.overlays and isinstance(source.images, Path):
+        if config.export == "neuralannot":
+            export_neuralannot(store, network.body.kind, config.min_quality)
+        if config.overlays and isinstance(source.images, Path):
             with needing("report", "--overlays"):
                 from ..visuals.runs import draw_run
             body = network.body.to(device="cpu")
-            draw_run(store.folder, source.images, body, options.overlays, exif=options.exif)
-    return 0
+            draw_run(store.folder, source.images, body, config.overlays, exif=config.exif)
+        return AnnotateResult(config.out, store.metadata["counts"]["read"], done)
 
 
-def _job(options: argparse.Namespace, source: Input) -> Job:
-    same = (
-        "checkpoint", "engine", "precision", "body", "prior", "device", "threads", "batch_size", "loader_threads", "exif", "flip_test", "jitter",
-        "quality", "refine", "follow_links",
-    )  # fmt: skip
-    return Job(out=Path(options.out), images=source.images, **{name: getattr(options, name) for name in same})
-
-
-def _plan(options: argparse.Namespace, source: Input, job: Job, store: Store) -> Plan:
+def _plan(config: AnnotateConfig, source: Input, job: Job, store: Store) -> Plan:
     """The run's plan: that which is there, else a new one."""
     path, new = store.folder / PLAN_FILE, not store.notes
     try:
         if not path.is_file():
-            write_plan(path, source, part_size=options.part_size, shards=store.metadata.get("shards"))
+            write_plan(path, source, part_size=config.part_size, shards=store.metadata.get("shards"))
         plan = Plan(path)
         _look_for_images(plan, source, job)
     except PgtfastError:
@@ -91,9 +88,9 @@ def _plan(options: argparse.Namespace, source: Input, job: Job, store: Store) ->
         raise
     if store.metadata.get("shards") != plan.shards or store.finished:
         store.write_run(shards=plan.shards, finished=False)
-    there = sum(note.rows for note in store.notes.values())
+    written = sum(note.rows for note in store.notes.values())
     if store.notes:
-        print(f"{options.out}: taken up again, {there} of {plan.people} people are there")
+        print(f"{config.out}: resumed, {written} of {plan.people} people are written")
     _check_parts(store, plan)
     return plan
 
@@ -125,7 +122,7 @@ def _check_parts(store: Store, plan: Plan) -> None:
 
 
 def _annotate(
-    options: argparse.Namespace, job: Job, network: LoadedNetwork, plan: Plan, store: Store, stop: Stop
+    config: AnnotateConfig, job: Job, network: LoadedNetwork, plan: Plan, store: Store, stop: Stop
 ) -> tuple[int, float]:
     """Write the parts that are not there; how many people went through the network, and the seconds it took."""
     from tqdm import tqdm
@@ -143,10 +140,13 @@ def _annotate(
 
         if not left:
             pass
-        elif options.workers == "ray":
-            run_ray(job, left, options.processes, written, stop)
-        elif options.processes > 1:
-            tasks = [ShardTask(replace(job, device=device)) for device in _devices(job.device, options.processes)]
+        elif config.workers == "ray":
+            run_ray(job, left, config.processes, written, stop)
+        elif config.processes > 1:
+            tasks = [
+                ShardTask(replace(job, config=replace(config, device=device)))
+                for device in _devices(config.device, config.processes)
+            ]
             run_processes(tasks, left, written, stop, piece="shard")
         else:
             Annotating(job, network).run(stop.until(left), written)
@@ -168,13 +168,13 @@ def _finish(store: Store, plan: Plan, job: Job, done: int, seconds: float) -> No
             f"{store.folder}: {len(missing)} shards were not written; the same command goes on with them"
         )
     finish_run(
-        store, read=plan.people, done=done, seconds=seconds, device=job.device, threads=torch.get_num_threads(), verb="annotated"
+        store, read=plan.people, done=done, seconds=seconds, device=job.config.device, threads=torch.get_num_threads(), verb="annotated"
     )  # fmt: skip
     store.write_run(parts=len(store.notes))
     plan.path.unlink()
 
 
-def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) -> dict:
+def _result_config(config: AnnotateConfig, source: Input, network: LoadedNetwork) -> dict:
     """All that decides the result; device, threads, processes, batch and part size, pictures and exports do not."""
     body, prior = network.body, network.prior
     return {
@@ -186,13 +186,13 @@ def _config(options: argparse.Namespace, source: Input, network: LoadedNetwork) 
         "engine": network.engine.name,
         "body": {"kind": body.kind, "gender": body.gender, "sha256": body.source.sha256},
         "prior": None if prior is None else {"version": prior.version, "sha256": prior.source.sha256},
-        "flip_test": options.flip_test,
-        "jitter": options.jitter,
-        "quality": load_quality(options.quality).sha256,
-        "refine": options.refine,
-        "exif": options.exif,
-        "follow_links": options.follow_links,
-        "limit": options.limit,
+        "flip_test": config.flip_test,
+        "jitter": config.jitter,
+        "quality": load_quality(config.quality).sha256,
+        "refine": config.refine,
+        "exif": config.exif,
+        "follow_links": config.follow_links,
+        "limit": config.limit,
     }
 
 

@@ -15,6 +15,7 @@ from ..people import People
 from ..quality.measure import Origin
 from ..quality.score import load_quality
 from ._bodies import Measured, find_bodies
+from ._config import AnnotateConfig
 from ._network import LoadedNetwork, open_network
 from ._parts import PartWriter, Written
 from ._plan import PLAN_FILE, Plan
@@ -22,49 +23,38 @@ from ._plan import PLAN_FILE, Plan
 METHOD = "pgtfast-annotator"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Job:
     """All that a process must know; it is sent to others."""
 
-    out: Path
-    """Folder of the run, with its plan."""
+    config: AnnotateConfig
     images: Path | tuple[Path, ...]
-    checkpoint: str
-    engine: str
-    precision: str
-    body: str | None
-    prior: str | None
-    device: str
-    threads: int | None
-    batch_size: int
-    loader_threads: int
-    exif: bool
-    flip_test: bool
-    jitter: int
-    quality: str | None
-    """File of its calibration; None for that of the package."""
-    refine: int
-    follow_links: bool
+    """Their folder, or tars."""
 
     def open_network(self) -> LoadedNetwork:
         """Read the network, on this process's device."""
-        device = chosen_device(self.device)
+        device = chosen_device(self.config.device)
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)
         return open_network(
-            self.checkpoint, self.engine, device, body=self.body, prior=self.prior, precision=self.precision
+            self.config.checkpoint,
+            self.config.engine,
+            device,
+            body=self.config.body,
+            prior=self.config.prior,
+            precision=self.config.precision,
         )
 
     def open_pictures(self) -> Pictures:
         """Where the pictures lie."""
         if isinstance(self.images, Path):
-            return FolderPictures(self.images, follow_links=self.follow_links)
+            return FolderPictures(self.images, follow_links=self.config.follow_links)
         return TarPictures(self.images)
 
     @property
     def method(self) -> str:
         """Its name in the store."""
-        return f"{METHOD}+refine" if self.refine else METHOD
+        return f"{METHOD}+refine" if self.config.refine else METHOD
 
 
 @dataclass(frozen=True)
@@ -86,23 +76,23 @@ class Annotating:
     """
 
     def __init__(self, job: Job, network: LoadedNetwork | None = None) -> None:
-        if job.threads is not None:
-            torch.set_num_threads(job.threads)
+        if job.config.threads is not None:
+            torch.set_num_threads(job.config.threads)
         self.job, self.network = job, network or job.open_network()
-        self.plan = Plan(job.out / PLAN_FILE)
+        self.plan = Plan(job.config.out / PLAN_FILE)
         self.measured = Measured.of(self.plan.landmark_set, self.network)
         config = self.network.config
         self.loader = BulkLoader(
             job.open_pictures(),
             BulkConfig(
-                crop_size=config.input_size, normalize=config.normalize, batch_size=job.batch_size, shared=self.plan.crowded,
-                adjust_orientation=job.exif, threads=job.loader_threads, device=job.device,
+                crop_size=config.input_size, normalize=config.normalize, batch_size=job.config.batch_size, shared=self.plan.crowded,
+                adjust_orientation=job.config.exif, threads=job.config.loader_threads, device=job.config.device,
             ),
         )  # fmt: skip
         body, prior = self.network.body, self.network.prior
         version = None if prior is None else prior.version
         self.origin = Origin(
-            body.kind, body.gender, version, job.method, self.network.sha256, load_quality(job.quality)
+            body.kind, body.gender, version, job.method, self.network.sha256, load_quality(job.config.quality)
         )
 
     def run(self, shards: Iterator[int], written: Callable[[Written], object]) -> None:
@@ -123,15 +113,15 @@ class Annotating:
                 yield shard
 
         job = self.job
-        with PartWriter(job.out, self.origin, written) as writer:
+        with PartWriter(job.config.out, self.origin, written) as writer:
             for item in self.loader.crops(loaded()):
                 if isinstance(item, Finished):
                     writer.finish(item)
                     del people[item.shard.number]
                     continue
-                keypoints = self._keypoints(item, people) if job.refine else None
+                keypoints = self._keypoints(item, people) if job.config.refine else None
                 found = find_bodies(
-                    item, self.network, self.measured, flip_test=job.flip_test, jitter=job.jitter, keypoints=keypoints, steps=job.refine
+                    item, self.network, self.measured, flip_test=job.config.flip_test, jitter=job.config.jitter, keypoints=keypoints, steps=job.config.refine
                 )  # fmt: skip
                 writer.add(item, found)
 

@@ -13,9 +13,9 @@ import pyarrow.parquet  # noqa: F401
 import torch
 
 import pgtfast.annotate._run
-import pgtfast.loading.bulk  # noqa: F401
-from pgtfast._cli import run
-from pgtfast.annotate.__main__ import main
+import pgtfast.loading.bulk
+from pgtfast import _cli
+from pgtfast.annotate import AnnotateConfig
 from pgtfast.annotate._parts import Written
 from pgtfast.runs.parts import PartNote
 
@@ -29,7 +29,7 @@ def annotate(arguments: list[str], told: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     torch.set_num_threads(1)
-    code = run("annotate", main, arguments)
+    code = _cli.main("annotate", AnnotateConfig, pgtfast.annotate.annotate, arguments)
     sys.stdout.flush()
     os._exit(code)
 

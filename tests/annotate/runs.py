@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pgtfast._cli import run as run_command
-from pgtfast.annotate.__main__ import main
+from pgtfast import _cli
+from pgtfast.annotate import AnnotateConfig
+from pgtfast.annotate import annotate as run_annotate
 from pgtfast.formats import read_records
 
 COMPARED = ("annotation_id", "transl", "body_pose", "reprojection_px", "valid", "reason")
@@ -58,7 +59,7 @@ def words(crowd: Crowd, network: Path, out: Path, *more: object) -> list[str]:
 
 
 def annotate(*arguments: object) -> int:
-    return run_command("annotate", main, [str(a) for a in arguments])
+    return _cli.main("annotate", AnnotateConfig, run_annotate, [str(a) for a in arguments])
 
 
 def parts(out: Path) -> dict[str, bytes]:

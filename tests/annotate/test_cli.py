@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pgtfast import load_body
-from pgtfast._cli import run as run_command
-from pgtfast.annotate.__main__ import main
+from pgtfast import _cli, load_body
+from pgtfast.annotate import AnnotateConfig
+from pgtfast.annotate import annotate as run_annotate
 from pgtfast.formats import SCHEMA, read_neuralannot, read_records
 from pgtfast.networks import Annotator, NetworkConfig
 from pgtfast.networks.files import save_annotator
@@ -33,7 +33,7 @@ def annotate(*arguments: object, check: int | None = 0) -> str:
     """Run in this process; what it said on stderr and stdout is the caller's to capture."""
     given = [str(a) for a in arguments]
     try:
-        code = run_command("annotate", main, given)
+        code = _cli.main("annotate", AnnotateConfig, run_annotate, given)
     except SystemExit as error:
         code = error.code
     if check is not None:

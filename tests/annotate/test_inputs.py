@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pgtfast._cli import run as run_command
+from pgtfast import _cli
 from pgtfast._errors import PgtfastError
-from pgtfast.annotate.__main__ import main
+from pgtfast.annotate import AnnotateConfig
+from pgtfast.annotate import annotate as run_annotate
 from pgtfast.annotate._inputs import open_input
-from pgtfast.annotate._options import parse
 from pgtfast.annotate._plan import Plan, _shard_of, image_key, write_plan
 from pgtfast.annotate._spool import split
 from pgtfast.datasets import read_coco_persons
@@ -27,7 +27,7 @@ from tests.helpers.tars import write_tar
 
 def annotate(network, out, *arguments) -> int:
     words = ["--checkpoint", network, "--out", out, "--batch-size", 8, "--part-size", 16, *arguments]
-    return run_command("annotate", main, [str(word) for word in words])
+    return _cli.main("annotate", AnnotateConfig, run_annotate, [str(word) for word in words])
 
 
 def found(out) -> dict:
@@ -227,7 +227,7 @@ def test_bad_inputs_are_said_and_leave_nothing(case, crowd, network, tmp_path, c
 # ---- the plan
 def options(crowd, *more):
     words = ["--checkpoint", "x", "--coco", crowd.coco, "--images", crowd.images, "--out", "x", *more]
-    return parse([str(word) for word in words])
+    return _cli.parse("annotate", AnnotateConfig, [str(word) for word in words])
 
 
 def test_the_plan_has_everybody_once_and_pictures_whole(crowd, tmp_path):

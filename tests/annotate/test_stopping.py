@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pgtfast import _cli
 from pgtfast._errors import PgtfastError
-from pgtfast.annotate._inputs import open_input
-from pgtfast.annotate._options import parse
-from pgtfast.annotate._run import _job
-from pgtfast.annotate._work import ShardTask
+from pgtfast.annotate import AnnotateConfig
+from pgtfast.annotate._work import Job, ShardTask
 from pgtfast.runs import processes
 from pgtfast.runs.stop import Stop
 from tests.annotate import children
@@ -171,8 +170,8 @@ def test_processes_that_never_live_to_have_a_shard_are_told(target, started):
 
 def test_a_process_that_starts_leaves_ctrl_c_to_its_parent(crowd, tmp_path, capfd):
     given = words(crowd, tmp_path / "none.ckpt", tmp_path / "run")
-    options = parse(given)
-    worker = processes._started(ShardTask(_job(options, open_input(options))))
+    config = _cli.parse("annotate", AnnotateConfig, given)
+    worker = processes._started(ShardTask(Job(config, crowd.images)))
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(worker.process.pid, number)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from pgtfast._cli import main as cli_main
 from pgtfast._cli import run as run_command
-from pgtfast.annotate.__main__ import main as annotate
+from pgtfast.annotate import AnnotateConfig
+from pgtfast.annotate import annotate as run_annotate
 from pgtfast.engines import open_engine, read_engine_file
 from pgtfast.engines._open import file_sha256
 from pgtfast.engines.tensorrt_engine import FLAVOURS
@@ -30,6 +32,10 @@ def call(verb: str, main, *arguments: object, check: int = 0) -> None:
     except SystemExit as error:
         code = error.code
     assert code == check
+
+
+def annotate(arguments: list[str]) -> int:
+    return cli_main("annotate", AnnotateConfig, run_annotate, arguments)
 
 
 @pytest.fixture
