@@ -18,6 +18,7 @@ MODULES = (
     "pgtfast.metrics",
     "pgtfast.people",
     "pgtfast.runs",
+    "pgtfast.annotate",
     "pgtfast.datasets",
     "pgtfast.loading",
     "pgtfast.formats",
