@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from .. import ops, skeletons
 from ..body import LandmarkPlan
 from ..cameras import Camera, flip_body
+from ..fitting.refine import FirstBodies, refine
 from ..loading import Supervision
 from ..metrics import mpjpe_mm
 from ..networks import Bodies
 from ..priors import limit_violation, prior_energy
 from ._network import LoadedNetwork
-from ._refine import refine
 
 JITTER_SHIFT = 0.08
 """How far copies of a crop are moved, share of its half side."""
@@ -138,7 +138,7 @@ def find_bodies(
         spread = _jitter_spread(batch, bodies, network, jitter) if jitter else None
         camera = full_camera(bodies, batch)
     if steps and keypoints is not None:
-        bodies = refine(bodies, camera, keypoints[:, measured.source], network, measured.plan, measured.rows, steps)
+        bodies = _refined(bodies, camera, keypoints, network, measured, steps)
     with torch.inference_mode():
         rotvec = ops.matrix_to_rotvec(bodies.rotations)
         betas = bodies.betas[:, : network.body.num_betas]
@@ -165,6 +165,18 @@ def find_bodies(
             },
             measured,
         )
+
+
+def _refined(
+    bodies: Bodies, camera: Camera, keypoints: Tensor, network: LoadedNetwork, measured: Measured, steps: int
+) -> Bodies:
+    """Bodies moved towards the keypoints (B, K, 3) that the body has landmarks of."""
+    target = keypoints.new_zeros(len(keypoints), measured.plan.terms.num_landmarks, 3)
+    target[:, torch.from_numpy(measured.rows).to(target.device)] = keypoints[:, measured.source]
+    first = FirstBodies(bodies.rotations, bodies.latent, bodies.betas[:, : network.body.num_betas], bodies.transl)
+    moved = refine(first, keypoints=target, camera=camera, landmarks=measured.plan, prior=network.prior, steps=steps)
+    betas = torch.cat((moved.betas, bodies.betas[:, network.body.num_betas :]), 1)
+    return bodies._replace(rotations=moved.rotations, latent=moved.latent, betas=betas, transl=moved.transl)
 
 
 def _flip_disagreement(batch: CropsLike, bodies: Bodies, network: LoadedNetwork) -> Tensor:

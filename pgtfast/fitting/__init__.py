@@ -1,1 +1,1 @@
-"""Bodies by optimisation: starts, the problem of a batch of people, and its solvers."""
+"""Bodies by optimisation: closed-form starts, the problem of a batch of people, its solver, fits from nothing and fits from given bodies."""

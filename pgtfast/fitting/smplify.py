@@ -12,17 +12,19 @@ from torch import Tensor
 from .. import ops
 from ..body import BodyModel, LandmarkPlan
 from ..cameras import Camera
+from ..people import LAYOUTS, BodyLayout, layout_of
 from ..priors import BODY_JOINTS, VPoser
 from ..priors.limits import LIMITS
+from ..reference import DecoderTerms
 from .adam import adam
-from .problem import BODY_HEIGHT, BODY_PIXELS, WITHOUT_PRIOR, Problem, State, Weights
+from .problem import WITHOUT_PRIOR, Problem, State, Weights, body_scaled
 from .starts import Starts, orientations, rigid_starts
 
 Solver = Callable[..., State]
-"""``solver(problem, state, steps=, rigid=) -> state``; with `rigid` only orientation and place may move."""
+"""``solver(problem, state, steps=, rigid=) -> state``; with `rigid` only orientation and translation may move."""
 
-RIGID_SHARE = 0.3
-"""Steps of the first stage, as a share of those of the second."""
+RIGID_FRACTION = 0.3
+"""Steps of the first stage, as a fraction of those of the second."""
 
 ARMS_DOWN = 1.2
 """Radians that the shoulders turn from the T-pose in the standing body of fits without a prior."""
@@ -34,7 +36,7 @@ class FitResult(NamedTuple):
     global_orient: Tensor
     """(N, 3) rotation vectors, radians."""
     body_pose: Tensor
-    """(N, 3 (J - 1)) rotation vectors, radians."""
+    """(N, 3 B) rotation vectors, radians: of SMPL's 23 joints after the root, of the 21 of bodies with hands of their own."""
     betas: Tensor
     """(N, S)."""
     transl: Tensor
@@ -51,9 +53,18 @@ class FitResult(NamedTuple):
     """(N,): loss of the second best start minus this one; near 0 where two starts end alike, infinite with one start."""
     valid: Tensor
     """(N,) bool: the person has keypoints and all numbers are finite."""
+    hands_and_face: dict[str, Tensor]
+    """Rotation vectors (N, width) of the body's other joints by keyword: hands at the model's mean, jaw and eyes at rest; empty for SMPL."""
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Keywords of a call of the body."""
+        names = ("global_orient", "body_pose", "betas", "transl")
+        return {name: getattr(self, name) for name in names} | self.hands_and_face
 
     def __repr__(self) -> str:
-        parts = [f"{k}={None if v is None else tuple(v.shape)}" for k, v in self._asdict().items()]
+        values = {k: v for k, v in self._asdict().items() if k != "hands_and_face"} | self.hands_and_face
+        parts = [f"{k}={None if v is None else tuple(v.shape)}" for k, v in values.items()]
         return f"FitResult({', '.join(parts)})"
 
 
@@ -72,18 +83,20 @@ def fit_keypoints(
 ) -> FitResult:
     """Fit a body to each person's keypoints, all people at once.
 
-    A standing body is placed in closed form, facing `starts` ways round; orientation and place are fitted; the best `keep` of them are fitted with
-    pose and shape, and the best one is returned. People do not influence each other, so neither the batch nor its order changes a result beyond rounding.
+    A standing body is put in closed form in front of the camera, in each of `starts` directions; orientation and translation are fitted; the best
+    `keep` of them are fitted with pose and shape, and the best one is returned. People do not influence each other, so neither the batch nor its
+    order changes a result beyond rounding.
 
     Args:
-        keypoints: (N, K, 3) x, y in pixels and confidence in [0, 1]; 0 leaves a keypoint out, its place may be NaN.
+        keypoints: (N, K, 3) x, y in pixels and confidence in [0, 1]; 0 drops a keypoint, its coordinates may be NaN.
         camera: perspective, of the same pixels; focal and center (N, 2) or (2,).
-        body: has SMPL's 24 joints; device and dtype are those of `keypoints`.
+        body: of a kind with a body pose: SMPL, SMPL-H, SMPL-X or the free body; device and dtype are those of `keypoints`. Fingers and face stay
+            at their mean.
         prior: the pose is sought in its latent; None seeks rotation vectors about a standing pose.
         landmarks: the body's K landmarks, a plan or the name of a set.
         steps: of the second stage; the first takes 0.3 times as many.
         starts: number of first orientations.
-        keep: how many of them the second stage takes up.
+        keep: how many of them the second stage continues.
         weights: of the loss; None takes the defaults, with joint limits where there is no prior.
         solver: the optimiser of both stages.
 
@@ -91,11 +104,12 @@ def fit_keypoints(
         FitResult.
 
     Raises:
-        ValueError: shapes, devices or options that do not fit together.
+        ValueError: shapes, devices or options that do not fit together, or a body without a body pose.
     """
+    layout = fitted_layout(body)
     if isinstance(landmarks, str):
         landmarks = body.landmarks(landmarks)
-    _check(keypoints, camera, landmarks, steps, starts, keep)
+    _check(keypoints, camera, landmarks, layout, steps, starts, keep)
     if weights is None:
         weights = WITHOUT_PRIOR if prior is None else Weights()
     people = len(keypoints)
@@ -103,30 +117,35 @@ def fit_keypoints(
     keypoints = torch.cat((keypoints[..., :2].nan_to_num(0, 0, 0), confidence[..., None]), -1)
     focal, center = (value.to(keypoints).expand(people, 2) for value in (camera.focal, camera.center))
     decoder = None if prior is None else prior.terms.to(device=keypoints.device, dtype=keypoints.dtype)
-    joints = standing_pose(keypoints, decoder, landmarks.terms.num_joints)
+    joints = standing_pose(keypoints, decoder, body, layout)
     yaws = torch.arange(starts, dtype=keypoints.dtype, device=keypoints.device) * (2 * math.pi / starts)
     upright = torch.cat((torch.eye(3).to(joints)[None], joints))
     points = ops.landmarks(upright[None], None, None, landmarks.terms)[0]
     first = rigid_starts(points, landmarks.names, keypoints, focal, center, orientations(yaws, torch.zeros_like(yaws)))
-    problem = _problem(keypoints, focal, center, first, landmarks, decoder, joints, weights)
+    problem = _problem(keypoints, focal, center, first, landmarks, decoder, joints, weights, layout, body.num_betas)
 
-    state = solver(problem, problem.origin(), steps=round(RIGID_SHARE * steps), rigid=True)
+    state = solver(problem, problem.origin(), steps=round(RIGID_FRACTION * steps), rigid=True)
     problem, state, _ = _best(problem, state, starts, min(keep, starts))
     state = solver(problem, state, steps=steps, rigid=False)
     problem, state, losses = _best(problem, state, min(keep, starts), 1)
     with torch.no_grad():
         pose, transl = problem.body(state)
         rotvec = ops.matrix_to_rotvec(pose)
-        points = ops.landmarks(pose, state.betas, transl, landmarks.terms)
+        points = ops.landmarks(pose, problem.padded(state.betas), transl, landmarks.terms)
         projected = ops.project(points, focal, center)
     loss = losses[:, 0]
     margin = losses[:, 1] - loss if losses.shape[1] > 1 else torch.full_like(loss, math.inf)
-    sound = torch.stack(
+    finite = torch.stack(
         [value.flatten(1).isfinite().all(1) for value in (rotvec, transl, projected, loss[:, None], *state)]
     )
+    whole = rotvec.flatten(1)
+    parts = {name: whole[:, part] for name, part in layout.slices.items()}
+    global_orient, body_pose = parts.pop("global_orient"), parts.pop("body_pose")
+    if not body.flat_hand_mean:
+        parts |= {name: torch.zeros_like(parts[name]) for name in body.hands_mean}
     return FitResult(
-        global_orient=rotvec[:, 0],
-        body_pose=rotvec[:, 1:].flatten(1),
+        global_orient=global_orient,
+        body_pose=body_pose,
         betas=state.betas,
         transl=transl,
         latent=None if prior is None else state.pose,
@@ -134,13 +153,30 @@ def fit_keypoints(
         projected=projected,
         loss=loss,
         margin=margin,
-        valid=sound.all(0) & (confidence > 0).any(1),
+        valid=finite.all(0) & (confidence > 0).any(1),
+        hands_and_face=parts,
     )
 
 
-def standing_pose(like: Tensor, decoder, joints: int) -> Tensor:
-    """(J - 1, 3, 3): the prior's mean pose, or the T-pose with lowered arms."""
-    rotvec = like.new_zeros(joints - 1, 3)
+def fitted_layout(body: BodyModel) -> BodyLayout:
+    """The layout of a body that can be fitted to the keypoints of a person.
+
+    Raises:
+        ValueError: a hand, or a body of a kind that is not known.
+    """
+    layout = layout_of(body.kind)
+    if "body_pose" not in layout.rotations:
+        kinds = ", ".join(name for name, other in LAYOUTS.items() if "body_pose" in other.rotations)
+        raise ValueError(f"body: {body.kind!r} has no body pose; wanted one of {kinds}")
+    return layout
+
+
+def standing_pose(like: Tensor, decoder: DecoderTerms | None, body: BodyModel, layout: BodyLayout) -> Tensor:
+    """(J - 1, 3, 3): the prior's mean pose, or the T-pose with lowered arms; hands at their mean, the face at rest."""
+    rotvec = like.new_zeros(layout.num_joints, 3)
+    for name, mean in body.hands_mean.items():
+        rotvec.view(-1)[layout.slices[name]] = torch.as_tensor(mean.ravel()).to(like)
+    rotvec = rotvec[1:]
     if decoder is None:
         rotvec[BODY_JOINTS.index("left_shoulder"), 2] = -ARMS_DOWN
         rotvec[BODY_JOINTS.index("right_shoulder"), 2] = ARMS_DOWN
@@ -149,9 +185,9 @@ def standing_pose(like: Tensor, decoder, joints: int) -> Tensor:
     return torch.cat((decoded, ops.rotvec_to_matrix(rotvec[len(decoded) :])))
 
 
-def flexibility(like: Tensor) -> Tensor:
-    """(69,) radians: a quarter of each joint's range about each axis, so that stiff joints turn little."""
-    low, high = like.new_tensor(LIMITS).unbind(-1)
+def flexibility(like: Tensor, joints: int) -> Tensor:
+    """(3 joints,) radians: a quarter of each joint's range about each axis, so that stiff joints turn little."""
+    low, high = like.new_tensor(LIMITS[:joints]).unbind(-1)
     return ((high - low) / 4).clamp(min=0.02).flatten()
 
 
@@ -161,16 +197,17 @@ def _problem(
     center: Tensor,
     first: Starts,
     landmarks: LandmarkPlan,
-    decoder,
+    decoder: DecoderTerms | None,
     joints: Tensor,
     weights: Weights,
+    layout: BodyLayout,
+    num_betas: int,
 ) -> Problem:
     """All starts of all people as one batch, starts of a person side by side."""
     count = first.residual.shape[1]
-    nearest = first.transl[..., 2].amin(1, keepdim=True)
-    scale = BODY_PIXELS / (BODY_HEIGHT * focal.mean(-1, keepdim=True) / nearest)
-    seen = (keypoints[..., 2:] > 0).to(keypoints)
-    middle = (keypoints[..., :2] * seen).sum(1) / seen.sum(1).clamp(min=1)
+    scaled = body_scaled(keypoints, focal, center, first.transl[..., 2].amin(1, keepdim=True))
+    # keypoint_loss divides by the entries that count; a person with few must lean on the prior, so that is undone
+    labelled = (keypoints[..., 2] > 0).to(keypoints).mean(-1, keepdim=True)
 
     def each_start(value: Tensor) -> Tensor:
         return value.repeat_interleave(count, 0)
@@ -178,15 +215,16 @@ def _problem(
     return Problem(
         terms=landmarks.terms,
         decoder=decoder,
+        num_betas=num_betas,
         joints=joints,
-        flex=flexibility(keypoints),
+        flex=flexibility(keypoints, layout.body_joints),
         weights=weights,
-        keypoints=each_start((keypoints[..., :2] - middle[:, None]) * scale[:, None]),
-        confidence=each_start(keypoints[..., 2].square()),
-        focal=each_start(focal * scale),
-        center=each_start((center - middle) * scale),
+        keypoints=each_start(scaled.keypoints),
+        confidence=each_start(keypoints[..., 2].square() * labelled),
+        focal=each_start(scaled.focal),
+        center=each_start(scaled.center),
         orient=first.orient.flatten(0, 1),
-        start=first.transl.flatten(0, 1),
+        transl=first.transl.flatten(0, 1),
     )
 
 
@@ -199,20 +237,26 @@ def _best(problem: Problem, state: State, count: int, keep: int) -> tuple[Proble
     return problem.rows(rows), State(*(value[rows] for value in state)), losses
 
 
-def _check(keypoints: Tensor, camera: Camera, landmarks: LandmarkPlan, steps: int, starts: int, keep: int) -> None:
+def _check(
+    keypoints: Tensor, camera: Camera, landmarks: LandmarkPlan, layout: BodyLayout, steps: int, starts: int, keep: int
+) -> None:
     count = len(landmarks.names)
     if keypoints.dim() != 3 or keypoints.shape[1:] != (count, 3) or not keypoints.is_floating_point():
         raise ValueError(
-            f"keypoints: wanted floating (N, {count}, 3) for this plan's landmarks, got {tuple(keypoints.shape)} {keypoints.dtype}"
+            f"keypoints: wanted floating (N, {count}, 3) for this plan's landmarks, "
+            f"got {tuple(keypoints.shape)} {keypoints.dtype}"
         )
     terms = landmarks.terms
     if (terms.device, terms.dtype) != (keypoints.device, keypoints.dtype):
         raise ValueError(
-            f"landmarks: wanted the keypoints' {keypoints.dtype} on {keypoints.device}, got {terms.dtype} on {terms.device}; "
+            f"landmarks: wanted the keypoints' {keypoints.dtype} on {keypoints.device}, "
+            f"got {terms.dtype} on {terms.device}; "
             "call landmarks.to(device=keypoints.device, dtype=keypoints.dtype)"
         )
-    if terms.num_joints != 24:
-        raise ValueError(f"landmarks: wanted a body with SMPL's 24 joints, got {terms.num_joints}")
+    if terms.num_joints != layout.num_joints:
+        raise ValueError(
+            f"landmarks: wanted those of a {layout.kind!r} body of {layout.num_joints} joints, got {terms.num_joints}"
+        )
     if landmarks.row_excess is not None:
         raise ValueError(
             "landmarks: wanted regressor rows that sum to one, as a set in the image must; divide each row by its sum"

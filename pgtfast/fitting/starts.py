@@ -1,4 +1,4 @@
-"""First orientation, depth and place of each person, in closed form from a standing body and the keypoints."""
+"""First orientation and translation of each person, in closed form from a standing body and the keypoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import ops
 
 TRUNK = ("shoulder", "hip")
-"""Joints whose place in the body hardly depends on the pose."""
+"""Joints whose position in the body hardly depends on the pose."""
 
 LIMBS = ("elbow", "wrist", "ankle")
 """Joints that move most: they count little here."""
@@ -29,7 +29,7 @@ class Starts(NamedTuple):
     transl: Tensor
     """(N, S, 3): metres, camera frame."""
     residual: Tensor
-    """(N, S): root mean square of the keypoints' misfit, as a part of the body's height."""
+    """(N, S): root mean square residual of the keypoints, metres at the body's depth."""
 
 
 def orientations(yaws: Tensor, pitches: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def rigid_starts(
         keypoints: (N, K, 3) pixels and confidence.
         focal: (N, 2) pixels.
         center: (N, 2) pixels.
-        orient: (S, 3, 3) orientations to try; the turn in the picture plane is found for each.
+        orient: (S, 3, 3) orientations to try; the rotation in the image plane is found for each.
     """
     part = [name.rpartition("_")[2] for name in names]
     importance = body.new_tensor([3.0 if p in TRUNK else 0.3 if p in LIMBS else 1.0 for p in part])
