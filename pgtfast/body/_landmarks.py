@@ -117,6 +117,8 @@ def known_sets(arrays: BodyArrays) -> tuple[str, ...]:
     own = list(arrays.regressors)
     if arrays.kind in ("smpl", "smplh") and len(arrays.weights) == _sets.SMPL_VERTICES:
         more = [name for name in _sets.SMPL_SETS if arrays.kind == "smpl" or name not in ("smpl24", "smplx45")]
+    elif arrays.kind == "smplx" and len(arrays.weights) == _sets.SMPLX_VERTICES:
+        more = list(_sets.SMPLX_SETS)
     else:
         more = ["smpl24"] if len(arrays.parents) == 24 else []
         more += ["p2p25"] if more and "coco17_feet" in own else []

@@ -1,4 +1,4 @@
-"""Landmark sets of the official SMPL mesh (6,890 vertices; SMPL and SMPL-H share it)."""
+"""Landmark sets of the official meshes: SMPL's of 6,890 vertices, which SMPL-H shares, and SMPL-X's of 10,475."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pgtfast import skeletons
 from pgtfast.body._arrays import BodyArrays, Regressor
 
 SMPL_VERTICES = 6890
+SMPLX_VERTICES = 10475
 
 # One vertex for each point of the face, the knuckles and the feet, as Pose2Pose picks them.
 _POSE2POSE = {
@@ -25,10 +26,17 @@ _SMPLX = {
     "r_thumb": 6191, "r_index": 5782, "r_middle": 5905, "r_ring": 6016, "r_pinky": 6133,
 }  # fmt: skip
 
+# The vertices of SMPL-X's mesh that the smplx package appends to its joints.
+_ON_SMPLX_MESH = {
+    "nose": 9120, "r_eye": 9929, "l_eye": 9448, "r_ear": 616, "l_ear": 6,
+    "l_big_toe": 5770, "l_small_toe": 5780, "l_heel": 8846, "r_big_toe": 8463, "r_small_toe": 8474, "r_heel": 8635,
+}  # fmt: skip
+
 # Body joints of the sets that are regressed from the posed surface: rows of the body's own joint regressor.
 _JOINT_OF = skeletons.get("smpl24").index
 
 SMPL_SETS = ("smpl24", "p2p33", "p2p25", "coco17", "coco17_feet", "smplx45")
+SMPLX_SETS = ("coco17", "coco17_feet")
 
 
 def kinematic(arrays: BodyArrays, count: int | None = None) -> Regressor:
@@ -41,11 +49,12 @@ def kinematic(arrays: BodyArrays, count: int | None = None) -> Regressor:
 def on_surface(arrays: BodyArrays, name: str) -> Regressor:
     """A set whose body joints are the joint regressor on the posed surface and whose other points are single vertices."""
     joints = skeletons.get(name).joints
+    picks = _ON_SMPLX_MESH if arrays.kind == "smplx" else _POSE2POSE
     rows, cols, values = [], [], []
     for at, joint in enumerate(joints):
         key = skeletons.joint_key(joint)
-        if key in _POSE2POSE:
-            col, value = np.array([_POSE2POSE[key]]), np.ones(1)
+        if key in picks:
+            col, value = np.array([picks[key]]), np.ones(1)
         else:
             weights = arrays.joint_regressor[_JOINT_OF[key]]
             col = np.flatnonzero(weights)
@@ -89,7 +98,7 @@ def free_p2p25(arrays: BodyArrays) -> Regressor:
 
 
 def smpl_set(arrays: BodyArrays, name: str) -> Regressor:
-    """One of SMPL_SETS for a body on the official mesh."""
+    """One of SMPL_SETS, or of SMPLX_SETS, for a body on its official mesh."""
     if name == "smpl24":
         return kinematic(arrays, 24)
     return smplx45(arrays) if name == "smplx45" else on_surface(arrays, name)

@@ -25,7 +25,7 @@ class FitConfig(OutputConfig):
     dataset: Annotated[str | None, Option("NAME")] = None
     """first part of each person's key (default: name of ANN.json)"""
     body: Annotated[str, Option("PATH|free")] = "free"
-    """body model file of SMPL's 24 joints (default: free, the body in the package)"""
+    """body model file of SMPL, SMPL-H or SMPL-X (default: free, the body in the package); hands and face stay at their mean"""
     prior: Annotated[str, Option("PATH|free")] = "free"
     """VPoser v1 or v2 folder or file (default: free, the prior in the package)"""
     method: Literal["smplify"] = "smplify"

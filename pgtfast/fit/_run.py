@@ -1,4 +1,4 @@
-"""A run: people of a file in, store, pictures and exported files out."""
+"""A run: people of a file in, store, overlays and exported files out."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ..datasets import read_coco_persons
 from ..files.atomic import file_sha256
 from ..fitting.adam import adam
 from ..fitting.problem import WITHOUT_PRIOR, Weights
-from ..fitting.smplify import FitResult, fit_keypoints
+from ..fitting.smplify import FitResult, fit_keypoints, fitted_layout
 from ..formats.bulk import export_neuralannot
-from ..people import People, Reason, Skip
+from ..people import BodyLayout, People, Reason, Skip
 from ..people.arrow import to_arrow
 from ..people.cameras import cameras
 from ..priors import VPoser, limit_violation, load_vposer, prior_energy
@@ -54,8 +54,6 @@ def run(config: FitConfig) -> FitRun:
     Raises:
         PgtfastError: an option or a file that does not fit.
     """
-    from tqdm import tqdm
-
     device = chosen_device(config.device)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -64,49 +62,79 @@ def run(config: FitConfig) -> FitRun:
     people = read_coco_persons(config.coco, dataset=config.dataset)
     if config.limit is not None:
         people = people.rows(slice(config.limit))
-    body = _body(config.body)
-    prior = load_vposer(config.prior) if config.pose_space == "latent" else None
-    weights = WITHOUT_PRIOR if prior is None else Weights()
-    people = prepare(people, body, config)
-
-    quality = load_quality(config.quality)
+    tools = _tools(config)
+    people = prepare(people, tools.body, config)
     fitted = 0
-    with Store(config.out, _result_config(config, body, prior, weights, quality)) as store:
+    with Store(config.out, _result_config(config, tools)) as store:
         if config.images is not None:
             store.write_run(images=str(config.images.resolve()))
-        left = store.missing(people)
-        if store.finished and not left.any():
+        missing = store.missing(people)
+        if store.finished and not missing.any():
             print(f"{config.out}: finished already, {len(people)} people; nothing is fitted again")
         else:
-            if not left.all():
-                print(f"{config.out}: taken up again, {(~left).sum()} of {len(people)} people are there")
-            plan = body.landmarks(people.landmark_set).to(device=device)
-            body_there, prior_there = body.to(device=device), None if prior is None else prior.to(device)
-            usable = left & people.usable
-            origin = Origin(
-                body.kind, body.gender, None if prior is None else prior.version, config.method, weights_hash(body, prior), quality
-            )  # fmt: skip
+            if not missing.all():
+                print(f"{config.out}: resumed, {(~missing).sum()} of {len(people)} people are there")
             started = time.perf_counter()
-            with tqdm(total=int(usable.sum()), unit="people", desc="fit", disable=None, smoothing=0.1) as bar:
-                for part in _parts(left, usable, config.batch_size):
-                    some, chosen = people.rows(part), np.flatnonzero(usable[part])
-                    found: dict[str, np.ndarray | None] = {}
-                    if len(chosen):
-                        target = some.rows(chosen)
-                        result = fit_keypoints(
-                            keypoints=_tensor(target.keypoints, device), camera=_camera(target, device), body=body_there, prior=prior_there,
-                            landmarks=plan, steps=config.steps, starts=config.starts, weights=weights, solver=SOLVERS[config.solver],
-                        )  # fmt: skip
-                        found = {**as_found(result), "focal": target.focal, "center": target.center}
-                    store.write_part(to_arrow(solved(some, chosen, found, origin)))
-                    fitted += len(chosen)
-                    bar.update(len(chosen))
+            fitted = _fit_missing(people, missing, store, config, tools, device)
             finish_run(
                 store, read=len(people), done=fitted, seconds=time.perf_counter() - started, device=str(device),
                 threads=torch.get_num_threads(), verb="fitted",
             )  # fmt: skip
-        _extras(store, config, body)
+        _extras(store, config, tools.body)
     return FitRun(config.out, len(people), fitted)
+
+
+class _Tools(NamedTuple):
+    """What a run fits with, on the CPU."""
+
+    body: BodyModel
+    layout: BodyLayout
+    prior: VPoser | None
+    weights: Weights
+    quality: Quality
+
+
+def _tools(config: FitConfig) -> _Tools:
+    body = load_body(config.body)
+    try:
+        layout = fitted_layout(body)
+    except ValueError as error:
+        raise PgtfastError(f"--body {config.body}: {error}") from error
+    if body.num_betas > layout.betas:
+        raise PgtfastError(f"--body {config.body}: wanted at most {layout.betas} betas, got {body.num_betas}")
+    prior = load_vposer(config.prior) if config.pose_space == "latent" else None
+    return _Tools(body, layout, prior, WITHOUT_PRIOR if prior is None else Weights(), load_quality(config.quality))
+
+
+def _fit_missing(
+    people: People, missing: np.ndarray, store: Store, config: FitConfig, tools: _Tools, device: torch.device
+) -> int:
+    """Fit the people that the store lacks, part by part; returns how many."""
+    from tqdm import tqdm
+
+    body, prior = tools.body.to(device=device), None if tools.prior is None else tools.prior.to(device)
+    plan = body.landmarks(people.landmark_set)
+    version = None if prior is None else prior.version
+    origin = Origin(body.kind, body.gender, version, config.method, _weights_hash(tools), tools.quality)
+    usable, fitted = missing & people.usable, 0
+    with tqdm(total=int(usable.sum()), unit="people", desc="fit", disable=None, smoothing=0.1) as bar:
+        for part in _parts(missing, usable, config.batch_size):
+            subset, chosen = people.rows(part), np.flatnonzero(usable[part])
+            found: dict[str, np.ndarray | None] = {}
+            if len(chosen):
+                target = subset.rows(chosen)
+                result = fit_keypoints(
+                    keypoints=_tensor(target.keypoints, device), camera=_camera(target, device), body=body, prior=prior,
+                    landmarks=plan, steps=config.steps, starts=config.starts, weights=tools.weights, solver=SOLVERS[config.solver],
+                )  # fmt: skip
+                found = {**as_found(result), "focal": target.focal, "center": target.center}
+            subset = solved(subset, chosen, found, origin)
+            if tools.layout.has_hands:
+                subset = dataclasses.replace(subset, flat_hand_mean=body.flat_hand_mean)
+            store.write_part(to_arrow(subset))
+            fitted += len(chosen)
+            bar.update(len(chosen))
+    return fitted
 
 
 def prepare(people: People, body: BodyModel, config: FitConfig) -> People:
@@ -131,29 +159,17 @@ def prepare(people: People, body: BodyModel, config: FitConfig) -> People:
     return dataclasses.replace(people, reason=reason, keypoints=keypoints, focal=focal, center=center)
 
 
-def _parts(left: np.ndarray, usable: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _parts(missing: np.ndarray, usable: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Rows of each part, in file order: up to `size` people to fit and the skipped ones between them."""
-    rows = np.flatnonzero(left)
+    rows = np.flatnonzero(missing)
     group = np.maximum(np.cumsum(usable[rows]) - 1, 0) // size
     for number in np.unique(group):
         yield rows[group == number]
 
 
-def _body(name: str) -> BodyModel:
-    body = load_body(name)
-    if body.num_joints != 24:
-        raise PgtfastError(
-            f"--body {name}: wanted a body of SMPL's 24 joints, got {body.kind!r} with {body.num_joints}"
-        )
-    if body.num_betas > 10:
-        raise PgtfastError(f"--body {name}: wanted at most 10 betas, got {body.num_betas}")
-    return body
-
-
-def _result_config(
-    config: FitConfig, body: BodyModel, prior: VPoser | None, weights: Weights, quality: Quality
-) -> dict:
-    """All that decides the result; device, threads, batch size, pictures and exports do not."""
+def _result_config(config: FitConfig, tools: _Tools) -> dict:
+    """All that decides the result; device, threads, batch size, overlays and exports do not."""
+    body, prior, weights, quality = tools.body, tools.prior, tools.weights, tools.quality
     return {
         "command": "fit",
         "coco": file_sha256(config.coco),
@@ -175,16 +191,16 @@ def _result_config(
     }
 
 
-def weights_hash(body: BodyModel, prior: VPoser | None) -> str:
+def _weights_hash(tools: _Tools) -> str:
     """sha256 of the hashes of the body's and the prior's file."""
-    parts = [body.source.sha256, *([] if prior is None else [prior.source.sha256])]
+    parts = [tools.body.source.sha256, *([] if tools.prior is None else [tools.prior.source.sha256])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def as_found(result: FitResult) -> dict[str, np.ndarray | None]:
     """Fits of M people, with what is measured of them, by the names that :func:`pgtfast.quality.measure.solved` takes."""
-    parts = ("global_orient", "body_pose", "betas", "transl", "latent", "projected", "valid")
-    tensors: dict[str, torch.Tensor | None] = {name: getattr(result, name) for name in parts}
+    tensors: dict[str, torch.Tensor | None] = {**result.parameters, "latent": result.latent}
+    tensors |= {"projected": result.projected, "valid": result.valid}
     tensors["limit_violation"] = limit_violation(result.body_pose.unflatten(-1, (-1, 3))).sum(-1)
     tensors["prior_energy"] = None if result.latent is None else prior_energy(result.latent)
     return {name: None if values is None else values.detach().cpu().numpy() for name, values in tensors.items()}
@@ -200,7 +216,7 @@ def _camera(people: People, device: torch.device) -> Camera:
 
 
 def _extras(store: Store, config: FitConfig, body: BodyModel) -> None:
-    """Exports and pictures of what the store holds."""
+    """Exports and overlays of what the store holds."""
     if config.export == "neuralannot":
         export_neuralannot(store, body.kind, config.min_quality)
     if config.overlays and config.images is not None:

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .. import ops, skeletons
+from .. import skeletons
 from ..body import BodyModel
 from ..files.atomic import disk_errors, replacing
 from ..formats import read_records
 from ..images.source import SIZE_TOLERANCE
+from ..people.layout import PARAMETERS, layout_of
 from .overlay import render_overlay
 from .sheet import contact_sheet
 
 COLUMNS = (
-    "image_path", "image_width", "image_height", "annotation_id", "global_orient", "body_pose", "betas", "transl", "focal", "center",
+    "image_path", "image_width", "image_height", "annotation_id", *PARAMETERS, "focal", "center",
     "landmark_set", "landmarks_2d", "reprojection_px", "reprojection_rel", "quality", "valid",
 )  # fmt: skip
 LONGEST = 200
@@ -82,11 +83,9 @@ def _picture(path: Path, rows: list[dict], body: BodyModel, exif: bool) -> np.nd
         raise ValueError(
             f"the photo is {photo.shape[1]} x {photo.shape[0]} pixels, the annotation file says {size[0]} x {size[1]}"
         )
-    orient, pose, betas, transl = (
-        torch.tensor([row[key] for row in rows]) for key in ("global_orient", "body_pose", "betas", "transl")
-    )
-    joints = ops.rotvec_to_matrix(torch.cat((orient, pose), 1).unflatten(-1, (-1, 3)))
-    vertices = ops.vertices(joints, betas[:, : body.num_betas], transl, body.terms).numpy()
+    names = layout_of(body.kind).parameters
+    known = {name: torch.tensor([row[name] for row in rows]) for name in names if rows[0].get(name) is not None}
+    vertices = body(**{**known, "betas": known["betas"][:, : body.num_betas]}).vertices.numpy()
     nothing = np.zeros((len(skeletons.get(rows[0]["landmark_set"])), 3))
     keypoints = np.array([nothing if row["landmarks_2d"] is None else row["landmarks_2d"] for row in rows])
     return render_overlay(

@@ -121,3 +121,12 @@ def test_every_vertex_of_smplx45_is_the_packages():
     theirs = {spelled.get(name, name): int(vertex) for name, vertex in vertex_ids["smplh"].items()}
     assert theirs == _SMPLX
     assert len(theirs) == 21
+
+
+def test_points_of_the_face_and_feet_on_the_smplx_mesh_are_the_packages():
+    from smplx.vertex_ids import vertex_ids
+
+    from pgtfast.body._sets import _ON_SMPLX_MESH, _SMPLX
+
+    theirs = {int(vertex): name for name, vertex in vertex_ids["smplh"].items()}
+    assert {key: vertex_ids["smplx"][theirs[_SMPLX[key]]] for key in _ON_SMPLX_MESH} == _ON_SMPLX_MESH
