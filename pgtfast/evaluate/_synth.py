@@ -20,8 +20,9 @@ from ..priors import load_vposer
 from ..quality.calibrate import check_quality, fit_models
 from ..quality.score import SIGNALS, QualityModel
 from ..synth import Truth, read_truth
+from ._config import SPLITS, EvaluateConfig
 from ._errors import PARAMETERS, body_errors, facing_angle_deg, standing_body
-from ._options import SPLITS
+from ._names import run_names
 
 _COLUMNS = (
     "annotation_id", "bbox_xywh", "body_model", *PARAMETERS, "focal", "center", "landmark_set", "landmarks_2d", "method", "weights_sha256",
@@ -40,7 +41,13 @@ class _Run(NamedTuple):
     counts: dict[str, Any]
 
 
-def evaluate_synth(world: str | Path, split: str, runs: Sequence[str | Path]) -> dict[str, Any]:
+def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+    """As :func:`compared`, of a config."""
+    assert config.world is not None
+    return compared(config.world, config.split, [config.predictions, *config.against])
+
+
+def compared(world: str | Path, split: str, runs: Sequence[str | Path]) -> dict[str, Any]:
     """Measure runs against the truth of one split of a world, all on the people that every one of them has.
 
     Args:
@@ -58,7 +65,7 @@ def evaluate_synth(world: str | Path, split: str, runs: Sequence[str | Path]) ->
         raise PgtfastError(f"split: wanted one of {', '.join(SPLITS)}, got {split!r}")
     truth = read_truth(Path(world) / "truth" / f"{split}.npz")
     place = {int(number): at for at, number in enumerate(truth.annotation_id)}
-    read = {name: _read(folder, place, truth) for name, folder in _named(runs).items()}
+    read = {name: _read(folder, place, truth) for name, folder in run_names(runs).items()}
     common = sorted(set(place).intersection(*(run.rows for run in read.values())), key=place.__getitem__)
     if not common:
         raise PgtfastError(f"{', '.join(str(r) for r in runs)}: no person of {world} split {split} has a body in all")
@@ -79,7 +86,7 @@ def evaluate_synth(world: str | Path, split: str, runs: Sequence[str | Path]) ->
     }
 
 
-def calibrate_synth(world: str | Path, split: str, run: str | Path) -> tuple[list[QualityModel], dict[str, Any]]:
+def calibrate(world: str | Path, split: str, run: str | Path) -> tuple[list[QualityModel], dict[str, Any]]:
     """Fit the quality of a run's bodies to their true errors.
 
     Args:
@@ -91,7 +98,7 @@ def calibrate_synth(world: str | Path, split: str, run: str | Path) -> tuple[lis
         Models, and what they were fitted to.
 
     Raises:
-        PgtfastError: as `evaluate_synth`, or too few people are there.
+        PgtfastError: as `compared`, or too few people are there.
     """
     truth = read_truth(Path(world) / "truth" / f"{split}.npz")
     place = {int(number): at for at, number in enumerate(truth.annotation_id)}
@@ -120,17 +127,6 @@ def _signals(rows: list[dict]) -> dict[str, np.ndarray]:
         np.isnan(signals["reprojection_rel"]), np.nan, column("visible_keypoints") / total
     )
     return signals
-
-
-def _named(runs: Sequence[str | Path]) -> dict[str, Path]:
-    """Runs by the end of their paths, as much of it as tells them apart."""
-    paths = [Path(run) for run in runs]
-    whole = [path.resolve().parts for path in paths]
-    for length in range(1, max(len(parts) for parts in whole) + 1):
-        names = ["/".join(parts[-length:]) for parts in whole]
-        if len(set(names)) == len(names):
-            return dict(zip(names, paths, strict=True))
-    raise PgtfastError(f"--against: {', '.join(map(str, runs))}: one run is named twice")
 
 
 def _read(folder: Path, place: dict[int, int], truth: Truth) -> _Run:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from pgtfast import load_body, load_vposer, reference
-from pgtfast._cli import run as run_command
-from pgtfast.evaluate import body_errors, facing_angle_deg, standing_body
-from pgtfast.evaluate.__main__ import main
+from pgtfast._cli import main
+from pgtfast.evaluate import EvaluateConfig, body_errors, facing_angle_deg, standing_body
+from pgtfast.evaluate import evaluate as run_evaluate
 from pgtfast.formats import Store
 from pgtfast.people import Reason, Skip
 from pgtfast.people.arrow import to_arrow
@@ -80,7 +80,7 @@ def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, 
 
 
 def evaluate(*arguments: object) -> int:
-    return run_command("evaluate", main, ["synth", *map(str, arguments)])
+    return main("evaluate", EvaluateConfig, run_evaluate, ["synth", *map(str, arguments)])
 
 
 def test_the_truth_has_no_error_and_a_turned_body_has(world, tmp_path, capsys):
@@ -126,8 +126,8 @@ def test_runs_are_compared_on_the_people_that_all_have(world, tmp_path, capsys):
 
 
 BAD = {
-    "protocol to come": (["3dpw"], "3dpw is not yet built; wanted synth"),
-    "no protocol": (["magic"], "wanted synth"),
+    "protocol to come": (["3dpw", "--predictions", "run"], "3dpw is not yet built; wanted synth"),
+    "no protocol": (["magic", "--predictions", "run"], "wanted synth"),
     "no run": (["synth", "--predictions", "{d}/none", "--world", "{w}"], "none: no run.json"),
     "no world": (["synth", "--predictions", "{w}/exact", "--world", "{d}"], "truth/wild.npz: no such file"),
     "other split": (
@@ -137,6 +137,11 @@ BAD = {
     "twice": (
         ["synth", "--predictions", "{w}/exact", "--against", "{w}/exact", "--world", "{w}"],
         "one run is named twice",
+    ),
+    "no world named": (["synth", "--predictions", "{w}/exact"], "--world: the protocol synth needs it"),
+    "option of another protocol": (
+        ["coco", "--predictions", "{w}/exact", "--annotations", "a.json", "--world", "{w}"],
+        "--world: not an option of the protocol coco",
     ),
     "split": (
         ["synth", "--predictions", "{w}/exact", "--world", "{w}", "--split", "studio"],
@@ -151,7 +156,7 @@ def test_bad_input_is_one_line_and_code_2(case, world, tmp_path, capsys, monkeyp
     given = [text.format(d=tmp_path, w=world) for text in arguments]
     monkeypatch.setattr(sys, "argv", ["evaluate", *given])
     try:
-        code = run_command("evaluate", main)
+        code = main("evaluate", EvaluateConfig, run_evaluate)
     except SystemExit as error:
         code = error.code
     told = capsys.readouterr().err.strip().splitlines()
