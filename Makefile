@@ -10,7 +10,7 @@ CUDA ?= $(if $(shell command -v nvidia-smi 2>/dev/null),AUTO,OFF)
 VENV ?= .venv
 TEST_VENV ?= .venv-test
 VENV_FLAGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist worksteal
 DEMO_ARGS ?=
 PGTFAST_SHARED ?= $(abspath ../shared)
 
@@ -18,14 +18,21 @@ BUILD_FLAGS = -C cmake.define.PGTFAST_CUDA=$(CUDA)
 COMPILED := CMakeLists.txt pyproject.toml $(shell find cmake csrc -type f)
 PACKAGED := $(COMPILED) README.md $(shell find pgtfast -type f -not -name '*.pyc')
 WHEELS := build/dist
+RELEASE := build/release
 AWAY := build/away
+EXTRAS := annotate,report,train,export,rtx,viewer,ray,calibrate,oracles,dev
+# GPL, an oracle of the tests alone; what it lists (viewers, a second OpenCV) is not needed
+ORACLE := human_body_prior==0.8.5.0
 
-.PHONY: help demo test bench lint format cuda wheel rendering clean
+.PHONY: help demo check test bench lint format cuda wheel dist docs clean
 help:
 	@echo "make demo   a free world, a network that learns to annotate it, its errors: numbers and pictures in demo/"
+	@echo "make check  ruff, clang-format, mypy and the quick tests, on the source tree: two minutes"
 	@echo "make test   every test, on the installed wheel"
 	@echo "make bench  speed against smplx, body-models and smplfitter"
-	@echo "make lint   ruff, clang-format, mypy;  make format  mends what they can mend"
+	@echo "make lint   ruff, clang-format, mypy;  make format  fixes what they can fix"
+	@echo "make docs   the site of the documents and of the public names, in build/site"
+	@echo "make dist   source archive and manylinux wheel, checked and tried, in build/release"
 	@echo "make cuda   compiles every CUDA kernel with warnings as errors (needs nvcc, no GPU)"
 
 # ---- environments: one stamp file each, so that a second run does only what changed
@@ -48,7 +55,17 @@ $(TEST_VENV)/.wheel: $(PACKAGED) $(TEST_VENV)/.torch
 	@touch $@
 
 $(TEST_VENV)/.dev: pyproject.toml $(TEST_VENV)/.wheel
-	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[annotate,report,train,export,rtx,viewer,ray,calibrate,dev]"
+	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[$(EXTRAS)]"
+	$(TEST_VENV)/bin/pip install -qq --no-deps $(ORACLE)
+	@touch $@
+
+$(TEST_VENV)/.docs $(TEST_VENV)/.release: $(TEST_VENV)/.%: pyproject.toml $(TEST_VENV)/.wheel
+	$(TEST_VENV)/bin/pip install -qq "$$(ls $(WHEELS)/*.whl)[$*]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.pgtfast
+	$(VENV)/bin/pip install -qq $(BUILD_FLAGS) -e ".[$(EXTRAS)]"
+	$(VENV)/bin/pip install -qq --no-deps $(ORACLE)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.pgtfast
@@ -79,6 +96,27 @@ test: $(TEST_VENV)/.dev $(TEST_VENV)/.rendering
 bench: $(VENV)/.bench
 	mkdir -p benchmarks/results
 	$(VENV)/bin/python -m pgtfast.bench --against smplx,body-models,smplfitter --json benchmarks/results/latest.json
+
+check: $(VENV)/.dev $(VENV)/.rendering
+	@$(MAKE) --no-print-directory lint TEST_VENV=$(VENV)
+	PGTFAST_SHARED=$(PGTFAST_SHARED) $(VENV)/bin/pytest -q -m "not slow" $(PYTEST_ARGS)
+
+docs: $(TEST_VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(TEST_VENV)/bin/mkdocs build --strict --quiet
+
+# The wheel is built from the source archive, gets the tag of the oldest systems that it runs on, and is tried in an environment that has torch
+# and NumPy alone. Its kernels know nothing of torch, so one wheel serves every torch from 2.5 on.
+dist: $(TEST_VENV)/.release
+	rm -rf $(RELEASE) build/raw build/tried && mkdir -p $(RELEASE)
+	$(TEST_VENV)/bin/python -m build --sdist --outdir $(RELEASE) .
+	$(TEST_VENV)/bin/pip wheel -qq --no-deps $(BUILD_FLAGS) -w build/raw $(RELEASE)/*.tar.gz
+	PATH=$(abspath $(TEST_VENV))/bin:$$PATH $(TEST_VENV)/bin/auditwheel repair -w $(RELEASE) build/raw/*.whl
+	$(TEST_VENV)/bin/twine check --strict $(RELEASE)/*
+	$(TEST_VENV)/bin/python -m venv build/tried
+	$(TEST_VENV)/bin/python tools/lend_packages.py build/tried torch numpy
+	build/tried/bin/pip install -qq --no-deps $(RELEASE)/*.whl
+	cd build/tried && bin/python -W error::UserWarning ../../tools/try_wheel.py
+	@ls -l $(RELEASE)
 
 CXX_FILES = $(shell git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'tests/**/*.h' 'tests/**/*.cpp' 2>/dev/null || find csrc -type f)
 lint: $(TEST_VENV)/.dev

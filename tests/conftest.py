@@ -26,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("PGTFAST_REQUIRE_CUDA=1: run with --device cuda")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no process is left with the longest at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def denormals():
     """Training flushes denormal numbers in its process; what a test made of them must not reach the next."""

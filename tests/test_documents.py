@@ -58,9 +58,9 @@ def test_blocks_say_their_language(document):
 def test_python_examples_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)  # of the recipes
-    given = {} if document.name == "README.md" else {"pgtfast": pgtfast, "torch": torch}
+    given = {"__name__": "example"} | ({} if document.name == "README.md" else {"pgtfast": pgtfast, "torch": torch})
     for code in blocks(document, "python"):
-        exec(compile(code, str(document), "exec", dont_inherit=True), dict(given, __name__="example"))
+        exec(compile(code, str(document), "exec", dont_inherit=True), given)
 
 
 class Parsed(Exception):
