@@ -98,7 +98,7 @@ bench: $(VENV)/.bench
 	$(VENV)/bin/python -m pgtfast.bench --against smplx,body-models,smplfitter --json benchmarks/results/latest.json
 
 check: $(VENV)/.dev $(VENV)/.rendering
-	@$(MAKE) --no-print-directory lint TEST_VENV=$(VENV)
+	$(call lints,$(VENV))
 	PGTFAST_SHARED=$(PGTFAST_SHARED) $(VENV)/bin/pytest -q -m "not slow" $(PYTEST_ARGS)
 
 docs: $(TEST_VENV)/.docs
@@ -119,11 +119,14 @@ dist: $(TEST_VENV)/.release
 	@ls -l $(RELEASE)
 
 CXX_FILES = $(shell git ls-files 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'csrc/*.cuh' 'tests/**/*.h' 'tests/**/*.cpp' 2>/dev/null || find csrc -type f)
+define lints
+$(1)/bin/ruff check .
+$(1)/bin/ruff format --check .
+@$(1)/bin/clang-format --dry-run -Werror $(CXX_FILES)
+$(1)/bin/mypy
+endef
 lint: $(TEST_VENV)/.dev
-	$(TEST_VENV)/bin/ruff check .
-	$(TEST_VENV)/bin/ruff format --check .
-	$(TEST_VENV)/bin/clang-format --dry-run -Werror $(CXX_FILES)
-	$(TEST_VENV)/bin/mypy
+	$(call lints,$(TEST_VENV))
 
 format: $(TEST_VENV)/.dev
 	$(TEST_VENV)/bin/ruff check --fix .
