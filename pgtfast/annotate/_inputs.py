@@ -117,10 +117,10 @@ def _images(paths: tuple[Path, ...]) -> Path | tuple[Path, ...]:
 
 def _from_root(config: AnnotateConfig, root: Path) -> Input:
     """A dataset of a known kind; its readers hold all of it in memory."""
-    from ..datasets.roots import KINDS, open_dataset
+    from ..datasets import DATASETS, open_dataset
 
-    if config.dataset not in KINDS:
-        raise PgtfastError(f"--dataset {config.dataset}: with --root wanted one of {', '.join(KINDS)}")
+    if config.dataset is None or config.dataset not in DATASETS:
+        raise PgtfastError(f"--dataset {config.dataset}: with --root wanted one of {', '.join(DATASETS)}")
     if not root.is_dir():
         raise PgtfastError(f"--root {root}: no such folder")
     held: ImageSet = open_dataset(config.dataset, root, split=config.split)

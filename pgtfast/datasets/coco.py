@@ -12,6 +12,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..people.table import People
 from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
+from .dataset import Dataset, Found, Search
 
 __all__ = ["OCCLUDED_CONFIDENCE", "read_coco_persons", "read_coco_wholebody"]
 
@@ -105,3 +106,22 @@ def _fill_wholebody(out: np.ndarray, entry: Mapping) -> str | None:
         elif not reason.startswith("no-keypoints"):
             return reason.replace(":", f": {part}_kpts:", 1)
     return None
+
+
+def _read(search: Search) -> Found:
+    folders, year = ("annotations/", ""), f"{search.split}2017"
+    path = search.find(f"coco_wholebody_{search.split}_v1.0.json", folders=folders)
+    if path is not None:
+        people = read_coco_wholebody(path, dataset="coco")
+    else:
+        people = read_coco_persons(search.need(f"person_keypoints_{year}.json", folders=folders), dataset="coco")
+    return Found(people, (year, f"images/{year}", "images", ""))
+
+
+DATASET = Dataset(
+    name="coco",
+    role="wild",
+    layouts="{annotations/,}coco_wholebody_{split}_v1.0.json, then {annotations/,}person_keypoints_{split}2017.json; "
+    "{split}2017/, images/{split}2017/, images/, the folder",
+    read=_read,
+)

@@ -12,6 +12,7 @@ from .. import skeletons
 from ..images.sizes import swapped_sizes
 from ..people.table import People
 from ._coco_layout import fill_points, read_layout
+from .dataset import Dataset, Found, Search
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,3 +44,18 @@ def read_crowdpose(path: str | Path, *, images: str | Path | None = None, datase
     count = len(set(people.image_path[swapped]))
     _LOG.warning("%s: width and height of %d pictures were swapped; they have been put right", path, count)
     return replace(people, image_size=np.where(swapped[:, None], people.image_size[:, ::-1], people.image_size))
+
+
+def _read(search: Search) -> Found:
+    names = [f"{folder}crowdpose_{search.split}.json" for folder in ("annotations/", "json/", "")]
+    path = search.need(*names, "test_crowdpose.json")
+    folder = next((f for f in (search.root / "images", search.root) if any(f.glob("*.jpg"))), None)
+    return Found(read_crowdpose(path, images=folder, dataset="crowdpose"), ("images", ""))
+
+
+DATASET = Dataset(
+    name="crowdpose",
+    role="wild",
+    layouts="{annotations/,json/,}crowdpose_{split}.json, test_crowdpose.json; images/, the folder",
+    read=_read,
+)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .._errors import PgtfastError
 from ..body import BodyModel
@@ -11,6 +13,7 @@ from ..people.table import People
 from ._spin import read_spin
 from ._world import join
 from ._world_files import WorldFiles, WorldOptions, read_world
+from .dataset import Dataset, Found, Search
 
 TRAIN_SUBJECTS, TEST_SUBJECTS = (1, 5, 6, 7, 8), (9, 11)
 TEST_EVERY, TEST_CAMERAS = 64, (4,)
@@ -101,3 +104,34 @@ def _files(folder: Path, subject: int) -> WorldFiles:
 
 def _bodies(data: Path) -> Path:
     return data.with_name(data.name.removesuffix("_data.json") + "_SMPL_NeuralAnnot.json")
+
+
+def _read(search: Search) -> Found:
+    found = search.match("Human36M_subject*_data.json", ("annotations/", ""))
+    if not found:
+        name = f"h36m_{search.split}.npz"
+        return Found(read_h36m_spin(search.need(name, folders=("", "annotations/"))), ("", "images"))
+    existing = {int(m[1]) for path in found if (m := re.search(r"_subject(\d+)_data", path.name))}
+    of_split = TRAIN_SUBJECTS if search.split == "train" else TEST_SUBJECTS
+    wanted = tuple(sorted(existing)) if search.free_world else of_split
+    subjects = [s for s in wanted if s in existing]
+    if not subjects:
+        raise PgtfastError(
+            f"{found[0].parent}: split {search.split} is of the subjects {', '.join(map(str, wanted))}, "
+            f"only {', '.join(map(str, sorted(existing)))} are there"
+        )
+    options: dict[str, Any] = {"subjects": subjects, "body": search.one_body}
+    if search.free_world:
+        search.only("train", "the studio of a free world")
+        options.update(every=1)
+    elif search.split != "train":
+        options.update(every=TEST_EVERY, cameras=TEST_CAMERAS)
+    return Found(read_h36m(found[0].parent, **options), ("images", ""))
+
+
+DATASET = Dataset(
+    name="h36m",
+    role="mocap",
+    layouts="{annotations/,}Human36M_subject{S}_data.json and companions; {,annotations/}h36m_{split}.npz; images/",
+    read=_read,
+)

@@ -12,6 +12,7 @@ from .._errors import PgtfastError
 from ..files.joblib import load_joblib
 from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
+from .dataset import Dataset, Found, Search
 
 _COLUMNS = ("joints2D", "file_name", "img_name", "vid_name", "frame_id", "ann_id", "img_shape", "bbox")
 
@@ -142,3 +143,17 @@ def _numbers(path: Path, key: str, column: np.ndarray, width: int) -> np.ndarray
         raise PgtfastError(
             f"{path}: {key}: wanted numbers of shape ({len(column)}, {width}), got {column.dtype} {column.shape}"
         ) from error
+
+
+def _read(search: Search) -> Found:
+    names = [f"insta_{search.split}_db.{suffix}" for suffix in ("pt", "h5")]
+    people = read_instavariety(search.need(*names, folders=("annotations/", "")), anchor="insta_variety_img")
+    return Found(people, ("images", "insta_variety_img", ""))
+
+
+DATASET = Dataset(
+    name="instavariety",
+    role="wild",
+    layouts="{annotations/,}insta_{split}_db.{pt,h5}; images/, insta_variety_img/, the folder",
+    read=_read,
+)

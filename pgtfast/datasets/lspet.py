@@ -11,6 +11,7 @@ from .._errors import PgtfastError
 from ..images.sizes import read_image_size
 from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
+from .dataset import Dataset, Found, Search
 
 
 def read_lspet(path: str | Path, *, images: str | Path | None = None, dataset: str = "lspet") -> People:
@@ -92,3 +93,13 @@ def _names(folder: Path | None, count: int) -> list[str | None]:
     if count and not any(names):
         raise PgtfastError(f"{folder}: holds none of LSPET's pictures im00001.png (or .jpg) to {stems[-1]}.png")
     return names
+
+
+def _read(search: Search) -> Found:
+    path = search.need("joints.mat", "annotations/joints.mat")
+    search.only("train", "LSPET")
+    folder = next((f for f in (search.root / "images", search.root) if any(f.glob("im0*"))), None)
+    return Found(read_lspet(path, images=folder), ("images", ""))
+
+
+DATASET = Dataset(name="lspet", role="wild", layouts="{,annotations/}joints.mat; images/, the folder", read=_read)

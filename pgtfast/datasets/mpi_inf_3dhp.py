@@ -14,6 +14,7 @@ from ..people.table import People
 from ._spin import read_spin
 from ._world import WorldCamera
 from ._world_files import WorldFiles, WorldOptions, read_world
+from .dataset import Dataset, Found, Search
 
 _STEM = "MPI-INF-3DHP"
 _NEAR = 1.3
@@ -116,3 +117,22 @@ def _fit(camera: WorldCamera, size: np.ndarray, path: Path, *, resize: bool) -> 
         f"{path}: a principal point of ({camera.center[0]:.0f}, {camera.center[1]:.0f}) does not fit images of {size[0]} x {size[1]} px"
         f"{f': the camera is of images {factor:g} times as large' if factor else ''}; {cure}"
     )
+
+
+def _read(search: Search) -> Found:
+    found = search.find(f"{_STEM}_1k.json", f"{_STEM}.json", folders=("annotations/", "data/", ""))
+    if found is None:
+        name = f"mpi_inf_3dhp_{search.split}.npz"
+        return Found(read_mpi_inf_3dhp_spin(search.need(name, folders=("", "annotations/"))), ("", "images"))
+    search.only("train", f"{found.name}, which holds the training subjects alone,")
+    people = read_mpi_inf_3dhp(found.parent, body=search.one_body)
+    return Found(people, ("images_1k", "data/images_1k", "images", ""))
+
+
+DATASET = Dataset(
+    name="mpi_inf_3dhp",
+    role="mocap",
+    layouts="{annotations/,data/,}MPI-INF-3DHP{_1k,}.json and companions; {,annotations/}mpi_inf_3dhp_{split}.npz; "
+    "{,data/}images_1k/, images/",
+    read=_read,
+)

@@ -13,6 +13,7 @@ from ..files.json import array, brief, load, number, numbers
 from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
 from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
+from .dataset import Dataset, Found, Search
 
 _WHAT = "MPII's 16 keypoints"
 _FIRST_PIXEL = 1.0
@@ -122,3 +123,20 @@ def _with_boxes(people: People, *, prefer_keypoints: bool = False) -> People:
     use = lacking & np.isfinite(boxes).all(axis=1)
     people.bbox[use] = boxes[use]
     return people
+
+
+def _read(search: Search) -> Found:
+    split = search.split
+    names = [f"annotations/{split}.json", f"annot/{split}.json", f"{split}.json"]
+    names += [f"annotations/mpii_{split}.json", f"mpii_{split}.json"]
+    if split == "val":
+        names += ["annotations/valid.json", "annot/valid.json", "valid.json"]
+    return Found(read_mpii(search.need(*names, "test_mpii.json")), ("images", ""))
+
+
+DATASET = Dataset(
+    name="mpii",
+    role="wild",
+    layouts="{annotations/,annot/,}{split}.json, {annotations/,}mpii_{split}.json, test_mpii.json; images/, the folder",
+    read=_read,
+)

@@ -15,6 +15,7 @@ from ..files.json import load_object
 from ..people.table import People
 from ._in_camera import pair, read_in_camera
 from ._world import body_joints, read_params
+from .dataset import Dataset, Found, Search
 
 _SET = "muco21"
 _WHAT = "MuCo-3DHP in the 3DMPPE authors' layout"
@@ -109,3 +110,19 @@ def _with_bodies(people: People, path: Path, body: BodyModel | None, most: float
     gender = np.array(["neutral" if one else None for one in held], dtype=object)
     people = people.with_pose("smpl" if body is None else body.kind, pose, betas=betas, transl=transl)
     return replace(people, gender=gender)
+
+
+def _read(search: Search) -> Found:
+    path = search.need("MuCo-3DHP.json", folders=("annotations/", "data/", ""))
+    search.only("train", "MuCo-3DHP, made of training subjects,")
+    bodies = path.parent / "smpl_param.json"
+    people = read_muco(path, bodies=bodies if bodies.is_file() else None, body=search.one_body)
+    return Found(people, ("data", "images", ""))
+
+
+DATASET = Dataset(
+    name="muco",
+    role="mocap",
+    layouts="{annotations/,data/,}MuCo-3DHP.json, smpl_param.json beside it; data/, images/, the folder",
+    read=_read,
+)

@@ -16,6 +16,7 @@ from ..files.json import array, brief, number
 from ..people.table import People, empty_people
 from ._in_camera import read_in_camera
 from ._world import LARGEST, all_unusable, behind, join, recover_camera
+from .dataset import Dataset, Found, Search
 
 _SET = "mupots17"
 _JOINTS = len(skeletons.get(_SET))
@@ -156,3 +157,26 @@ def _field(where: str, cell: Any, name: str, count: int) -> np.ndarray:
 
 def _kind(value: Any) -> str:
     return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else brief(value)
+
+
+def _read(search: Search) -> Found:
+    folders = ("data/MultiPersonTestSet", "data", "MultiPersonTestSet", "images", "")
+    what = "MuPoTS-3D, a set to test on,"
+    path = search.find("MuPoTS-3D.json", folders=("annotations/", "data/", ""))
+    if path is not None:
+        search.only("test", what)
+        return Found(read_mupots(path), folders)
+    sequences = search.match("TS*/annot.mat", ("MultiPersonTestSet/", "data/MultiPersonTestSet/", ""))
+    if not sequences:
+        raise search.nothing()
+    search.only("test", what)
+    return Found(read_mupots_sequences(sequences[0].parent.parent), folders)
+
+
+DATASET = Dataset(
+    name="mupots",
+    role="bridge",
+    layouts="{annotations/,data/,}MuPoTS-3D.json; {,data/}MultiPersonTestSet/TS*/annot.mat; "
+    "{,data/}MultiPersonTestSet/, data/, images/",
+    read=_read,
+)

@@ -32,6 +32,7 @@ from ._world import (
     read_params,
     rest_pelvis,
 )
+from .dataset import Dataset, Found, Search
 
 Bodies = BodyModel | Mapping[str, BodyModel] | None
 
@@ -351,3 +352,20 @@ def _put_openpose(people: People, points: np.ndarray) -> None:
     points = np.where(points[..., 2:] > 0, points, 0)
     points[..., 2] = np.minimum(points[..., 2], 1)
     people.keypoints[np.ix_(np.flatnonzero(good), np.array(columns))] = points[good]
+
+
+def _read(search: Search) -> Found:
+    name = "validation" if search.split == "val" else search.split
+    path = search.find(f"3DPW_{name}.json", folders=("", "annotations/", "data/"))
+    if path is not None:
+        return Found(read_pw3d(path, body=search.body), ("imageFiles", "data/imageFiles"))
+    path = search.need(f"sequenceFiles/{name}", f"sequenceFiles/sequenceFiles/{name}")
+    return Found(read_pw3d_sequences(path, body=search.body), ("imageFiles", "imageFiles/imageFiles"))
+
+
+DATASET = Dataset(
+    name="pw3d",
+    role="bridge",
+    layouts="{,annotations/,data/}3DPW_{train,validation,test}.json; sequenceFiles/; {,data/}imageFiles/",
+    read=_read,
+)

@@ -18,6 +18,7 @@ from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
 from ..reference import rotvec_to_matrix
 from ._world import place_bodies
+from .dataset import Dataset, Found, Search
 
 _NAME = re.compile(r"(\d+)_image\.(?:png|jpg)$")
 _FIT = (("pose", 72), ("betas", 10), ("trans", 3), ("rt", 3), ("t", 3))
@@ -137,3 +138,14 @@ def _placed(fit: dict[str, np.ndarray], body: BodyModel | None, where: str) -> t
             pose[turned], fit["betas"][turned], fit["trans"][turned], matrices, fit["t"][turned], body, where
         )
     return pose, transl
+
+
+def _read(search: Search) -> Found:
+    names = ("trainval", "train") if search.split == "train" else (search.split,)
+    path = search.need(*(f"{name}.txt" for name in names))
+    return Found(read_up3d(search.root, split=path.stem, body=search.one_body), ("",))
+
+
+DATASET = Dataset(
+    name="up3d", role="wild", layouts="trainval.txt or train.txt, val.txt, test.txt; the folder", read=_read
+)

@@ -12,7 +12,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..datasets import registry
+from ..datasets import DATASETS, open_dataset
 from ..loading import Supervision
 from ..people import ImageSet, Role
 
@@ -21,18 +21,19 @@ class Datasets(Mapping[str, tuple[Path, ...]]):
     """Root folders by the name of their data set, in the order of the registry: ``Datasets(coco=Path("data/coco"))``.
 
     Args:
-        roots: one folder or several of each data set; names are those of `pgtfast.datasets.registry`.
+        roots: one folder or several of each data set; names are those of `pgtfast.datasets.DATASETS`.
 
     Raises:
         PgtfastError: a name is not registered.
     """
 
     def __init__(self, **roots: Path | Sequence[Path]) -> None:
-        known = registry.names()
-        if unknown := roots.keys() - known.keys():
-            raise PgtfastError(f"datasets: no data set {', '.join(sorted(unknown))}; registered are {', '.join(known)}")
+        if unknown := roots.keys() - DATASETS.keys():
+            raise PgtfastError(
+                f"datasets: no data set {', '.join(sorted(unknown))}; registered are {', '.join(DATASETS)}"
+            )
         folders = {name: (path,) if isinstance(path, (str, Path)) else tuple(path) for name, path in roots.items()}
-        self._roots = {name: tuple(map(Path, folders[name])) for name in known if folders.get(name)}
+        self._roots = {name: tuple(map(Path, folders[name])) for name in DATASETS if folders.get(name)}
 
     def __getitem__(self, name: str) -> tuple[Path, ...]:
         return self._roots[name]
@@ -48,8 +49,7 @@ class Datasets(Mapping[str, tuple[Path, ...]]):
 
     def of(self, *roles: Role) -> Datasets:
         """The data sets of some roles alone."""
-        role = registry.names()
-        return Datasets(**{name: paths for name, paths in self.items() if role[name] in roles})
+        return Datasets(**{name: paths for name, paths in self.items() if DATASETS[name].role in roles})
 
 
 def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
@@ -65,7 +65,7 @@ def open_all(datasets: Datasets, *, split: str = "train") -> list[ImageSet]:
                 f"datasets.{kind}: no folder {root}. Give the dataset's root: --datasets.{kind} DIR; for a free one: "
                 "python -m pgtfast.synth DIR"
             )
-        image_set = registry.open_dataset(kind, root, split=split)
+        image_set = open_dataset(kind, root, split=split)
         usable = _usable(image_set)
         if not usable.any():
             reasons = sorted({str(r).partition(":")[0] for r in image_set.people.reason if r is not None})

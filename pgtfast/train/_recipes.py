@@ -13,7 +13,7 @@ from .._cli import tyro_cli
 from .._config import field_docs
 from .._errors import PgtfastError
 from .._options import needing
-from ..datasets import registry
+from ..datasets import DATASETS
 from ._config import SessionConfig
 from ._datasets import Datasets
 
@@ -101,8 +101,11 @@ def dataset_options(info: Any) -> Any:
         instantiate=Datasets,
         fields=tuple(
             StructFieldSpec(
-                name=name, type=tuple[Path, ...], default=given.get(name, ()), helptext=f"Root folders; role {role}."
+                name=name,
+                type=tuple[Path, ...],
+                default=given.get(name, ()),
+                helptext=f"Root folders; role {dataset.role}.",
             )
-            for name, role in registry.names().items()
+            for name, dataset in DATASETS.items()
         ),
     )

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pgtfast.datasets.registry import Dataset
+from pgtfast.datasets import Dataset, Found, Search
 from pgtfast.people import People, empty_people
 
 FILE = "people.csv"
 
 
-def read(root: Path, split: str) -> tuple[People, Path]:
+def read(search: Search) -> Found:
     """Columns: image, width, height, then x, y, width, height of the box, then 17 times x, y, label."""
-    with (root / FILE).open(newline="") as file:
+    with search.need(FILE).open(newline="") as file:
         rows = list(csv.reader(file))
     people = empty_people("toy", range(len(rows)), landmark_set="coco17")
     values = np.array([row[1:] for row in rows], float)
@@ -27,10 +27,10 @@ def read(root: Path, split: str) -> tuple[People, Path]:
         bbox=values[:, 2:6],
         keypoints=values[:, 6:].reshape(-1, 17, 3),
     )
-    return people, root / "photos"
+    return Found(people, ("photos",))
 
 
-TOY = Dataset(name="toy", role="wild", read=read)
+TOY = Dataset(name="toy", role="wild", layouts=f"{FILE}; photos/", read=read)
 
 
 def write(root: Path, people: People, images: Path) -> None:

@@ -11,8 +11,7 @@ import torch
 
 from pgtfast.body import load_body
 from pgtfast.cameras import body_to_camera
-from pgtfast.datasets import read_coco_persons
-from pgtfast.datasets.roots import open_dataset
+from pgtfast.datasets import open_dataset, read_coco_persons
 from pgtfast.synth import WorldConfig, make_world, read_truth, studio
 from pgtfast.synth.layouts import image_path
 

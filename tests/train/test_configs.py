@@ -12,7 +12,7 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
-from pgtfast.datasets import registry
+from pgtfast.datasets import DATASETS
 from pgtfast.networks import NetworkConfig
 from pgtfast.train import Datasets, train_annotator, train_pose2d
 from pgtfast.train import annotator as annotator_loop
@@ -78,17 +78,16 @@ def test_the_schedule(world, tmp_path):
 
 
 def test_data_sets_are_the_registered_ones_in_their_order(tmp_path, capsys):
-    names = registry.names()
-    chosen = Datasets(**{name: tmp_path / name for name in reversed(names)})
-    assert list(chosen) == list(names)
-    assert list(chosen.of("wild", "bridge")) == [name for name, role in names.items() if role != "mocap"]
+    chosen = Datasets(**{name: tmp_path / name for name in reversed(DATASETS)})
+    assert list(chosen) == list(DATASETS)
+    assert list(chosen.of("wild", "bridge")) == [name for name, one in DATASETS.items() if one.role != "mocap"]
     assert Datasets(coco=(tmp_path,)) == Datasets(coco=tmp_path, h36m=())
     with pytest.raises(PgtfastError, match=r"^datasets: no data set nowhere; registered are h36m, "):
         Datasets(nowhere=tmp_path)
     with pytest.raises(SystemExit):
         override(load_recipe("python_training.annotator:tiny")(), "python_training.annotator:tiny", ["--help"])
     told = capsys.readouterr().out
-    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in names)
+    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in DATASETS)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
-from pgtfast.datasets import registry
+from pgtfast.datasets import open_dataset, register, unregister
 from pgtfast.train import Datasets, train
 from pgtfast.train.__main__ import main
 from tests.helpers import toy_dataset
@@ -20,16 +20,16 @@ from tests.train import small
 
 @pytest.fixture
 def root(world, tmp_path):
-    wild = registry.open_dataset("coco", world / "wild")
+    wild = open_dataset("coco", world / "wild")
     toy_dataset.write(tmp_path / "toy", wild.people.rows(wild.people.usable), wild.images)
     return tmp_path / "toy"
 
 
 @pytest.fixture
 def registered():
-    registry.register(toy_dataset.TOY)
+    register(toy_dataset.TOY)
     yield
-    registry.unregister(toy_dataset.TOY)
+    unregister(toy_dataset.TOY)
 
 
 def test_a_toy_data_set_trains_as_the_set_that_it_was_made_of(world, root, registered, tmp_path):
@@ -62,7 +62,7 @@ def test_it_has_an_option_on_the_command_line(root, registered, tmp_path, capsys
 
 def test_names_are_checked(root, registered, tmp_path):
     with pytest.raises(ValueError, match="data set 'toy': there is one of that name"):
-        registry.register(toy_dataset.TOY)
+        register(toy_dataset.TOY)
     with pytest.raises(PgtfastError, match=r"datasets\.toy: no folder .*nowhere"):
         train(small.pose2d(tmp_path, tmp_path / "run", datasets=Datasets(toy=tmp_path / "nowhere")))
 

@@ -12,12 +12,12 @@ import pytest
 
 from pgtfast._errors import PgtfastError
 from pgtfast.body import load_body
+from pgtfast.datasets import DATASETS, open_dataset
 from pgtfast.datasets.h36m import read_h36m_spin
 from pgtfast.datasets.mpi_inf_3dhp import read_mpi_inf_3dhp
 from pgtfast.datasets.muco import read_muco
 from pgtfast.datasets.mupots import read_mupots_sequences
 from pgtfast.datasets.pw3d import read_pw3d_sequences
-from pgtfast.datasets.roots import KINDS, open_dataset
 from tests.helpers import writers2d as write
 from tests.helpers import writers3d
 
@@ -69,7 +69,7 @@ def test_opens_every_wild_kind(tmp_path, kind):
     assert open_dataset(kind, tmp_path, dataset="mine").people.dataset == "mine"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DATASETS)
 def test_an_empty_folder_says_what_was_looked_for(tmp_path, kind):
     with pytest.raises(PgtfastError, match=f"no annotations of kind {kind}, split train; looked for: [^,]+"):
         open_dataset(kind, tmp_path)
@@ -156,7 +156,7 @@ def test_missing_pictures(tmp_path, caplog):
     assert "1 of 3 people" in caplog.text
     (images / "000.jpg").unlink()
     with pytest.raises(
-        PgtfastError, match=r"none of the pictures of coco is there, for example 000\.jpg; looked in: train2017/"
+        PgtfastError, match=r"none of the images of coco is there, for example 000\.jpg; looked in: train2017/"
     ):
         open_dataset("coco", tmp_path)
 
@@ -259,7 +259,7 @@ def test_mpi_inf_3dhp(tmp_path):
 def test_human36m_as_spin_has_it(tmp_path):
     sample = write.shared("mmpose", "h36m", "test_h36m.npz")
     (tmp_path / "h36m_train.npz").write_bytes(sample.read_bytes())
-    with pytest.raises(PgtfastError, match="none of the pictures of h36m is there"):
+    with pytest.raises(PgtfastError, match="none of the images of h36m is there"):
         open_dataset("h36m", tmp_path)
     fill_with_pictures(tmp_path / "images", read_h36m_spin(sample))
     opened = open_dataset("h36m", tmp_path)
