@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ._tally import Histogram, Metric
+from ._statistics import Histogram, Metric
 
 A, B, INK, PALE = "#c8642d", "#2f78b7", "#27303b", "#d9dde3"
 """Colours of the first run, of the second, of text and of grids. The bodies in the pictures have the same two hues."""

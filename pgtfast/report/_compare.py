@@ -15,9 +15,9 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..metrics import mpjpe_mm, pa_mpjpe_mm
 from ..people.columns import SCHEMA
+from ._statistics import EDGES, Extremes, Histogram, Metric, Sample, Statistics, metrics_of
 from ._store import Run, key_hashes, keys, vectors
-from ._survey import DRAWN, POSE, Rotations, measured
-from ._tally import EDGES, Histogram, Metric, Picks, Sample, Tally, metrics_of
+from ._summary import DRAWN, POSE, Rotations, measured
 
 HELD = 100_000
 """People of the second run in memory at once; both runs are read once more for each further such number."""
@@ -32,12 +32,12 @@ class Comparison:
     second: Run
     metrics: tuple[Metric, ...]
     """Columns that both runs measure."""
-    tallies: tuple[Tally, Tally]
+    statistics: tuple[Statistics, Statistics]
     """Of A's and of B's bodies, on the people that have one in both."""
     rotations: tuple[Rotations, Rotations]
-    most: Picks
+    most: Extremes
     """Rows of A with B's under "other" and the distances under "mm" and "pa_mm", from the greatest distance down."""
-    least: Picks
+    least: Extremes
     sample: Sample
     found: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
@@ -66,9 +66,9 @@ class Comparison:
         if median is None:
             return []
         rows = self.sample.rows()
-        picks = Picks(count)
-        picks.offer(np.array([-abs(row["mm"] - median) for row in rows]), np.arange(len(rows)), rows.__getitem__)
-        return picks.rows()
+        extremes = Extremes(count)
+        extremes.offer(np.array([-abs(row["mm"] - median) for row in rows]), np.arange(len(rows)), rows.__getitem__)
+        return extremes.rows()
 
 
 def compare(first: Run, second: Run, bodies: tuple[BodyModel, BodyModel], *, sample: int, pictures: int) -> Comparison:
@@ -87,8 +87,8 @@ def compare(first: Run, second: Run, bodies: tuple[BodyModel, BodyModel], *, sam
     shared = {metric.column for metric in metrics_of(second.schema)}
     metrics = tuple(metric for metric in metrics_of(first.schema) if metric.column in shared)
     held = Comparison(
-        first, second, metrics, tallies=(Tally(metrics), Tally(metrics)), rotations=(Rotations(), Rotations()), most=Picks(pictures),
-        least=Picks(pictures), sample=Sample(sample),
+        first, second, metrics, statistics=(Statistics(metrics), Statistics(metrics)), rotations=(Rotations(), Rotations()), most=Extremes(pictures),
+        least=Extremes(pictures), sample=Sample(sample),
     )  # fmt: skip
     columns = list(dict.fromkeys((*DRAWN, *(metric.column for metric in metrics))))
     passes = max(1, -(-second.rows // HELD))
@@ -159,7 +159,7 @@ def _add_pairs(held: Comparison, bodies: tuple[BodyModel, BodyModel], ours: pa.T
         matrices = ops.rotvec_to_matrix(joints)
         held.rotations[side].add(matrices.numpy())
         roots.append(matrices[:, 0, :, 2])
-        held.tallies[side].add(measured(pair[side], held.metrics), np.ones(count, bool))
+        held.statistics[side].add(measured(pair[side], held.metrics), np.ones(count, bool))
     distance, aligned = distances_mm(*points)
     held.distance.add(distance[:, 0])
     held.aligned.add(aligned)

@@ -12,9 +12,9 @@ from . import _html as html
 from ._axes import Plot, axis_name, number
 from ._compare import Comparison
 from ._pictures import PANEL, Photos
+from ._statistics import Statistics
 from ._store import Run
-from ._survey import Survey
-from ._tally import Tally
+from ._summary import Summary
 
 GENERATOR = "pgtfast.report"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -22,7 +22,7 @@ _PAIR = (2 * PANEL[0] + 6, PANEL[1])
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class ContactSheet:
     """People of one kind with their pictures."""
 
     title: str
@@ -36,19 +36,19 @@ class Sheet:
 class Content:
     """What a page shows."""
 
-    survey: Survey
+    summary: Summary
     cut: float | None
     plots: dict[str, list[Plot]]
-    sheets: list[Sheet]
+    sheets: list[ContactSheet]
     photos: Photos
     comparison: Comparison | None = None
     pair_plots: list[Plot] = field(default_factory=list)
-    pair_sheets: list[Sheet] = field(default_factory=list)
+    pair_sheets: list[ContactSheet] = field(default_factory=list)
 
 
 def page(content: Content) -> str:
     """The whole page as HTML that asks the network for nothing."""
-    held = content.survey
+    held = content.summary
     whose = "" if content.comparison is None else " of A"
     sections = [("numbers", f"Numbers{whose}", _numbers(content))]
     if content.comparison is not None:
@@ -90,7 +90,7 @@ def _file(name: str) -> str:
 
 def summary_of(content: Content) -> dict[str, Any]:
     """The page's numbers, for programs."""
-    held = content.survey
+    held = content.summary
     told: dict[str, Any] = {
         "people": held.people, "valid": held.valid.people, "skipped": dict(held.reasons), "metrics": held.valid.summary(),
         "joint_spread_deg": [round(float(v), 3) for v in held.rotations.spread_deg()],
@@ -108,12 +108,12 @@ def summary_of(content: Content) -> dict[str, Any]:
         told["against"] = {
             **found.found, "distance_mm": found.distance.mean, "aligned_mm": found.aligned.mean,
             "axes_mm": [float(v) for v in found.axes / found.number], "joints_mm": [float(v) for v in found.joints / found.number],
-            "turned": found.turned, "metrics": [tally.summary() for tally in found.tallies],
+            "turned": found.turned, "metrics": [side.summary() for side in found.statistics],
         }  # fmt: skip
     return told
 
 
-def people_data(held: Survey) -> dict[str, Any]:
+def people_data(held: Summary) -> dict[str, Any]:
     """The sample as the page's script reads it."""
     rows = held.sample.rows()
     columns = [metric for metric in held.metrics if any(row[metric.column] is not None for row in rows)]
@@ -140,7 +140,7 @@ def _code(row: dict) -> str:
 
 def _runs_of(content: Content) -> list[Run]:
     found = content.comparison
-    return [content.survey.run] if found is None else [found.first, found.second]
+    return [content.summary.run] if found is None else [found.first, found.second]
 
 
 def _runs(content: Content) -> str:
@@ -162,7 +162,7 @@ def _runs(content: Content) -> str:
 
 
 def _numbers(content: Content) -> str:
-    held = content.survey
+    held = content.summary
     valid, people = held.valid.people, held.people
     rates = held.run.told.get("rates") or {}
     found = [
@@ -191,10 +191,10 @@ def _numbers(content: Content) -> str:
     return "".join(parts)
 
 
-def _metric_table(tally: Tally) -> str:
+def _metric_table(side: Statistics) -> str:
     rows = []
-    for metric in tally.metrics:
-        held = tally.histograms[metric.column]
+    for metric in side.metrics:
+        held = side.histograms[metric.column]
         if held.number:
             cells = (held.mean, *(held.quantile(q) for q in (0.1, 0.5, 0.9, 0.99)))
             rows.append((html.text(axis_name(metric)), f"{held.number:,}", *(number(cell) for cell in cells)))
@@ -203,7 +203,7 @@ def _metric_table(tally: Tally) -> str:
     )
 
 
-def _side_table(first: Tally, second: Tally, names: tuple[str, str], *, third: str) -> str:
+def _side_table(first: Statistics, second: Statistics, names: tuple[str, str], *, third: str) -> str:
     """Means and medians of two groups; with `third` also the difference of the means."""
     rows = []
     for metric in first.metrics:
@@ -247,7 +247,7 @@ def _against(content: Content) -> str:
     kinds = {run.config.get("body", {}).get("kind") for run in (found.first, found.second)}
     if len(kinds) > 1:
         rest += f" The two runs have bodies of different models ({', '.join(map(str, kinds))}), whose joints do not lie at quite the same places."
-    same = _side_table(found.tallies[0], found.tallies[1], ("A", "B"), third="B − A")
+    same = _side_table(found.statistics[0], found.statistics[1], ("A", "B"), third="B − A")
     sheets = _photo_note(content) + "".join(_sheet(sheet, pairs=True) for sheet in content.pair_sheets)
     return (
         tiles + html.tag("p", html.text(rest), class_="soft") + (html.tag("h3", "On the same people") + same if same else "")
@@ -256,7 +256,7 @@ def _against(content: Content) -> str:
 
 
 def _cut(content: Content, cut: float) -> str:
-    held = content.survey
+    held = content.summary
     scored = held.kept.people + held.dropped.people
     unknown = held.valid.people - scored
     told = [
@@ -269,7 +269,7 @@ def _cut(content: Content, cut: float) -> str:
 
 
 def _people(content: Content) -> str:
-    held = content.survey
+    held = content.summary
     scored = held.valid.histograms
     columns = people_data(held)["columns"]
     filters = []
@@ -320,7 +320,7 @@ def _photo_note(content: Content) -> str:
     return html.tag("p", html.text(f"{len(photos.problems)} photos are not shown, for example {some}"), class_="warn")
 
 
-def _sheet(sheet: Sheet, *, pairs: bool = False) -> str:
+def _sheet(sheet: ContactSheet, *, pairs: bool = False) -> str:
     cards = "".join(_card(row, uris, pairs) for row, uris in zip(sheet.rows, sheet.pictures, strict=True))
     head = html.tag("h3", html.text(sheet.title)) + (
         html.tag("p", html.text(sheet.note), class_="soft") if sheet.note else ""

@@ -8,7 +8,7 @@ from ..body import BodyModel
 from ._axes import INK, A, Plot, as_uri, axes, number
 from ._compare import Comparison
 from ._plots import bars, histogram_plot, plain_ticks, pose_map, spread_bars
-from ._tally import Metric
+from ._statistics import Metric
 
 _NAMES = ("A", "B")
 _DISTANCE = Metric("mm", "distance of the joints, pelvis on pelvis", "mm")
@@ -24,7 +24,7 @@ def pair_plots(found: Comparison, body: BodyModel) -> list[Plot]:
     """
     rows = found.sample.rows()
     scores = [
-        histogram_plot(metric, [tally.histograms[metric.column] for tally in found.tallies], names=_NAMES)
+        histogram_plot(metric, [side.histograms[metric.column] for side in found.statistics], names=_NAMES)
         for metric in found.metrics
     ]
     plots = [

@@ -18,7 +18,7 @@ from ..body import BodyModel
 from ..images.bulk_source import leads_out
 from ..visuals.person import Window, body_panel, photo_panel, side_panel, window_around
 from ..visuals.render import PALETTE, MeshRenderer
-from ._survey import POSE
+from ._summary import POSE
 
 PANEL = (210, 280)
 """Width and height of one panel in pixels."""

@@ -11,13 +11,13 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from ..body import BodyModel
 from ._axes import INK, PALE, A, B, Plot, as_uri, axes, axis_name, number, shown_bins
-from ._survey import FACING_EDGES, Survey
-from ._tally import Histogram, Metric
+from ._statistics import Histogram, Metric
+from ._summary import FACING_EDGES, Summary
 
 _BLUR = 0.75
 
 
-def run_plots(held: Survey, body: BodyModel, cut: float | None) -> dict[str, list[Plot]]:
+def run_plots(held: Summary, body: BodyModel, cut: float | None) -> dict[str, list[Plot]]:
     """Plots of all people with a body: heading -> plots.
 
     Args:
@@ -152,7 +152,7 @@ def _steps(plot: Axes, edges: np.ndarray, counts: np.ndarray, color: str, name: 
         plot.stairs(counts, edges, color=color, linewidth=1.4, label=name or None)
 
 
-def _coverage(held: Survey, cut: float | None) -> Plot | None:
+def _coverage(held: Summary, cut: float | None) -> Plot | None:
     """Mean keypoint error of those kept, as the quality that is asked for falls."""
     number_of, errors = held.by_quality[:, ::-1].cumsum(1)
     if not number_of[-1]:
@@ -172,7 +172,7 @@ def _coverage(held: Survey, cut: float | None) -> Plot | None:
         return Plot("Error of the part that is kept", alt, as_uri(plot))
 
 
-def _facing(held: Survey) -> Plot | None:
+def _facing(held: Summary) -> Plot | None:
     if not held.facing.number:
         return None
     with axes(height=3.3, projection="polar") as plot:
@@ -186,7 +186,7 @@ def _facing(held: Survey) -> Plot | None:
         return Plot("Where people face", f"People by the direction that the pelvis faces, {note}", as_uri(plot), note)
 
 
-def _shapes(held: Survey, body: BodyModel) -> Plot | None:
+def _shapes(held: Summary, body: BodyModel) -> Plot | None:
     count = min(body.num_betas, 10)
     if not held.valid.people:
         return None

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from .._errors import PgtfastError
 from ..body import BodyModel, load_body
+from ..people import LAYOUTS
 from ..people.arrow import conformed, present
 from ..people.arrow import vectors as numbers
 from ..people.columns import KEY, SCHEMA
@@ -22,6 +23,8 @@ from ..runs.folder import RUN_FILE
 from ..runs.parts import FOLDER
 
 _EMBEDDED = ("free", "free-full")
+KINDS = tuple(kind for kind, layout in LAYOUTS.items() if layout.rotations == LAYOUTS["smpl"].rotations)
+"""Body models that a page shows: those with SMPL's joints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +116,11 @@ def bodies_of(runs: Sequence[Run], paths: Sequence[str]) -> list[BodyModel]:
 def _body_of(run: Run, given: Sequence[BodyModel]) -> BodyModel:
     told = run.config.get("body") or {}
     kind = told.get("kind") or _first_kind(run)
+    if kind not in KINDS:
+        raise PgtfastError(f"{run.folder}: holds bodies of {kind!r}; pages are made of {', '.join(KINDS)}")
     for body in given:
         if (told.get("sha256") or body.source.sha256) == body.source.sha256 and body.kind == kind:
-            return _of_24(run, body)
+            return body
     if kind == "free":
         for name in _EMBEDDED:
             body = load_body(name)
@@ -124,14 +129,6 @@ def _body_of(run: Run, given: Sequence[BodyModel]) -> BodyModel:
     raise PgtfastError(
         f"{run.folder}: its bodies are of {_named(run)}, which is not in the package; give the file with --body PATH"
     )
-
-
-def _of_24(run: Run, body: BodyModel) -> BodyModel:
-    if body.num_joints != 24:
-        raise PgtfastError(
-            f"{run.folder}: its rows hold poses of 24 joints, {body.source.file} has {body.num_joints}; give another --body"
-        )
-    return body
 
 
 def _first_kind(run: Run) -> str:

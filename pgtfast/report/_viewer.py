@@ -21,7 +21,7 @@ from ..visuals.overlay import one_camera
 from ..visuals.render import PALETTE
 from ._pictures import COLORS, Photos, keypoints_of, vertices_of
 from ._store import Run, key_hashes
-from ._survey import DRAWN
+from ._summary import DRAWN
 
 TIMELINE = "image"
 _COLUMNS = (*DRAWN, "quality", "reprojection_px")
@@ -29,7 +29,7 @@ _HALF = 0.5
 """Rerun counts pixels from the corner of the first one, the store from its centre."""
 
 
-def show(runs: Sequence[Run], bodies: Sequence[BodyModel], photos: Photos, *, images: int, file: str | None) -> None:
+def show(runs: Sequence[Run], bodies: Sequence[BodyModel], photos: Photos, *, images: int, file: Path | None) -> None:
     """Open runs in the viewer, or write the recording.
 
     Args:
@@ -75,8 +75,8 @@ def show(runs: Sequence[Run], bodies: Sequence[BodyModel], photos: Photos, *, im
             stream.spawn(default_blueprint=layout)
         else:
             try:
-                Path(file).absolute().parent.mkdir(parents=True, exist_ok=True)
-                partial = stack.enter_context(replacing(Path(file).absolute()))
+                file.absolute().parent.mkdir(parents=True, exist_ok=True)
+                partial = stack.enter_context(replacing(file.absolute()))
                 partial.touch()
             except OSError as error:
                 raise PgtfastError(

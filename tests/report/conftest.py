@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgtfast._cli import run as run_command
-from pgtfast.report.__main__ import main
+from pgtfast._cli import main
+from pgtfast.report import ReportConfig
+from pgtfast.report import report as make_report
 from tests.report.made import photos, poses, write_run
 
 PEOPLE = 14
@@ -21,7 +22,7 @@ def report():
 
     def run(*arguments: object) -> int:
         try:
-            return run_command("report", main, [str(a) for a in arguments])
+            return main("report", ReportConfig, make_report, [str(a) for a in arguments], extra="report")
         except SystemExit as error:
             return int(error.code or 0)
 

@@ -12,9 +12,9 @@ from pgtfast.formats import read_records
 from pgtfast.metrics import mpjpe_mm, pa_mpjpe_mm
 from pgtfast.report import _compare
 from pgtfast.report._compare import compare
+from pgtfast.report._statistics import Extremes, Histogram, Sample, metrics_of
 from pgtfast.report._store import open_run
-from pgtfast.report._survey import facing_deg, median_rows, survey
-from pgtfast.report._tally import Histogram, Picks, Sample, metrics_of
+from pgtfast.report._summary import facing_deg, median_rows, summarise
 from tests.report.conftest import PEOPLE
 from tests.report.made import SKIPPED, poses, write_run
 
@@ -24,8 +24,8 @@ def rows(folder) -> dict[str, list[dict]]:
     return {name: read_records(folder / name).to_pylist() for name in ("one", "two")}
 
 
-def test_a_survey_is_the_rows_arithmetic(folder, rows):
-    held = survey(open_run(folder / "one"), sample=100, pictures=3, cut=0.6)
+def test_a_summary_is_the_rows_arithmetic(folder, rows):
+    held = summarise(open_run(folder / "one"), sample=100, pictures=3, cut=0.6)
     valid = [row for row in rows["one"] if row["valid"]]
     quality = np.array([row["quality"] for row in valid])
     assert (held.people, held.valid.people) == (PEOPLE, PEOPLE - SKIPPED)
@@ -48,7 +48,7 @@ def test_a_survey_is_the_rows_arithmetic(folder, rows):
 
 
 def test_the_spread_of_rotations_is_the_mean_cosine(folder, rows):
-    held = survey(open_run(folder / "one"), sample=5, pictures=1, cut=None)
+    held = summarise(open_run(folder / "one"), sample=5, pictures=1, cut=None)
     pose = torch.tensor(
         [row["global_orient"] + row["body_pose"] for row in rows["one"] if row["valid"]], dtype=torch.float64
     )
@@ -106,7 +106,7 @@ def test_two_runs_are_matched_by_key(folder, rows):
     assert most["annotation_id"] == most["other"]["annotation_id"] == pairs[int(distance.argmax())][0]["annotation_id"]
     assert found.least.rows()[0]["mm"] == pytest.approx(distance.min(), rel=1e-4)
     assert len(found.sample.rows()) == both
-    assert [t.histograms["quality"].mean for t in found.tallies] == pytest.approx(
+    assert [t.histograms["quality"].mean for t in found.statistics] == pytest.approx(
         [np.mean([pair[side]["quality"] for pair in pairs]) for side in range(2)]
     )
 
@@ -163,7 +163,7 @@ def test_quantiles():
     assert Histogram(np.arange(3.0)).quantile(0.5) is None
 
 
-def test_picks_and_samples_do_not_depend_on_the_order():
+def test_extremes_and_samples_do_not_depend_on_the_order():
     rng = np.random.default_rng(0)
     scores, hashes = rng.normal(size=500), rng.permutation(500).astype(np.uint64)
     made = [{"image_path": f"{n // 3}", "n": n} for n in range(500)]
@@ -173,11 +173,11 @@ def test_picks_and_samples_do_not_depend_on_the_order():
             expected.append(int(n))
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(500)
-        picks, sample = Picks(7), Sample(40)
+        extremes, sample = Extremes(7), Sample(40)
         for at in np.array_split(order, 9):
-            picks.offer(scores[at], hashes[at], lambda n, at=at: made[at[n]])
+            extremes.offer(scores[at], hashes[at], lambda n, at=at: made[at[n]])
             sample.offer(hashes[at], lambda some, at=at: [made[at[n]] for n in some])
-        assert [row["n"] for row in picks.rows()] == expected[:7]
+        assert [row["n"] for row in extremes.rows()] == expected[:7]
         assert [hashes[row["n"]] for row in sample.rows()] == list(range(40))
 
 

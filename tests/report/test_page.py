@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from pgtfast import load_body
+from pgtfast._cli import main
 from pgtfast._errors import PgtfastError
 from pgtfast.formats import Store, read_records
 from pgtfast.report._pictures import Photos, vertices_of
@@ -147,7 +148,7 @@ def test_a_run_that_knows_its_images(folder, tmp_path):
     told = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**told, "images": str(folder / "photos")}))
     assert image_folder(open_run(run), None) == folder / "photos"
-    assert image_folder(open_run(run), str(tmp_path)) == tmp_path
+    assert image_folder(open_run(run), tmp_path) == tmp_path
     (run / "run.json").write_text(json.dumps({**told, "images": "/not/here"}))
     assert image_folder(open_run(run), None) is None
 
@@ -177,11 +178,14 @@ def test_people_without_keypoints_or_photos(tmp_path, report):
 
 def test_bodies_without_scores(tmp_path, report):
     """As a converted file has them: no tables of nothing, no axes to choose from nothing."""
-    from pgtfast.convert.__main__ import main as convert
+    from pgtfast.convert import ConvertConfig, convert
+
+    def converted(*arguments: object) -> int:
+        return main("convert", ConvertConfig, convert, [str(a) for a in arguments])
 
     run = write_run(tmp_path / "run", poses(6))
-    assert convert([str(run), str(tmp_path / "a.json"), "--to", "neuralannot"]) == 0
-    assert convert([str(tmp_path / "a.json"), str(tmp_path / "b"), "--to", "parquet", "--body-model", "free"]) == 0
+    assert converted(run, tmp_path / "a.json", "--to", "neuralannot") == 0
+    assert converted(tmp_path / "a.json", tmp_path / "b", "--to", "parquet", "--body-model", "free") == 0
     assert report(tmp_path / "b", "--body", "free") == 0
     text = (tmp_path / "b" / "report" / "index.html").read_text()
     assert "of people with a body" not in text
@@ -216,6 +220,12 @@ def test_bodies_of_a_file(tmp_path, report, capsys):
     assert bodies_of([opened], [str(path)])[0].source.sha256 == body.source.sha256
     with pytest.raises(PgtfastError, match=rf"--body {other}: sha256 .* is of no run here"):
         bodies_of([opened], [str(path), str(other)])
+    told = json.loads((run / "run.json").read_text())
+    for kind in ("smplx", "smplh", "mano"):
+        told["config"]["body"] = {"kind": kind}
+        (run / "run.json").write_text(json.dumps(told))
+        assert report(run) == 2
+        assert f"holds bodies of {kind!r}; pages are made of smpl, free" in capsys.readouterr().err
     drawn = vertices_of([row for row in read_records(run).to_pylist() if row["valid"]], body)
     assert drawn.shape == (1, 6890, 3)
 
@@ -262,7 +272,8 @@ def test_only_pages_of_ours_are_replaced(folder, tmp_path, report, capsys):
 
 def test_an_extra_that_is_missing(folder, report, capsys, monkeypatch):
     for name in [n for n in sys.modules if n.startswith(("pgtfast.report._", "pgtfast.visuals"))]:
-        monkeypatch.delitem(sys.modules, name)
+        if name != "pgtfast.report._config":
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyvista", None)
     assert report(folder / "one") == 2
     assert "pip install 'pgtfast[report]'" in capsys.readouterr().err

@@ -100,7 +100,7 @@ class Histogram:
         return float(low + np.clip(inside, 0, 1) * (high - low))
 
 
-class Tally:
+class Statistics:
     """Histograms of all metrics over some people, in the metrics' units."""
 
     def __init__(self, metrics: tuple[Metric, ...]) -> None:
@@ -136,7 +136,7 @@ class Tally:
         }
 
 
-class Picks:
+class Extremes:
     """The few of highest score, at most one a group.
 
     Args:

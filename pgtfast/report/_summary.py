@@ -11,8 +11,8 @@ import torch
 
 from .. import ops
 from ..people.columns import KEY
+from ._statistics import Extremes, Histogram, Metric, Sample, Statistics, metrics_of
 from ._store import Run, key_hashes, keys, scalars, vectors
-from ._tally import Histogram, Metric, Picks, Sample, Tally, metrics_of
 
 POSE = ("global_orient", "body_pose", "betas", "transl")
 DRAWN = (*KEY, "image_width", "image_height", "bbox_xywh", *POSE, "focal", "center", "landmark_set", "landmarks_2d", "valid", "reason")  # fmt: skip
@@ -23,21 +23,21 @@ _BETA_EDGES = np.linspace(-8, 8, 641)
 
 
 @dataclass(eq=False)
-class Survey:
+class Summary:
     """What a run came to."""
 
     run: Run
     metrics: tuple[Metric, ...]
-    valid: Tally
+    valid: Statistics
     """Of all people with a body."""
-    kept: Tally
+    kept: Statistics
     """Those of at least the cut's quality; nobody where there is no cut."""
-    dropped: Tally
-    best: Picks
-    worst: Picks
-    above: Picks
+    dropped: Statistics
+    best: Extremes
+    worst: Extremes
+    above: Extremes
     """Nearest to the cut among those kept."""
-    below: Picks
+    below: Extremes
     sample: Sample
     """Of all people, those without a body included."""
     people: int = 0
@@ -72,7 +72,7 @@ class Rotations:
         return np.rad2deg(np.arccos(np.clip((s.sum(1) - 1) / 2, -1, 1)))
 
 
-def survey(run: Run, *, sample: int, pictures: int, cut: float | None) -> Survey:
+def summarise(run: Run, *, sample: int, pictures: int, cut: float | None) -> Summary:
     """Read a run.
 
     Args:
@@ -82,9 +82,9 @@ def survey(run: Run, *, sample: int, pictures: int, cut: float | None) -> Survey
         cut: quality that parts `kept` from `dropped`, or None.
     """
     metrics = metrics_of(run.schema)
-    held = Survey(
-        run, metrics, valid=Tally(metrics), kept=Tally(metrics), dropped=Tally(metrics), best=Picks(pictures), worst=Picks(pictures),
-        above=Picks(pictures), below=Picks(pictures), sample=Sample(sample),
+    held = Summary(
+        run, metrics, valid=Statistics(metrics), kept=Statistics(metrics), dropped=Statistics(metrics), best=Extremes(pictures), worst=Extremes(pictures),
+        above=Extremes(pictures), below=Extremes(pictures), sample=Sample(sample),
     )  # fmt: skip
     for batch in run.batches(list(dict.fromkeys((*DRAWN, *(metric.column for metric in metrics))))):
         _add(held, batch, cut)
@@ -96,7 +96,7 @@ def measured(batch: pa.Table, metrics: tuple[Metric, ...]) -> dict[str, np.ndarr
     return {metric.column: scalars(batch, metric.column) * metric.scale for metric in metrics}
 
 
-def _add(held: Survey, batch: pa.Table, cut: float | None) -> None:
+def _add(held: Summary, batch: pa.Table, cut: float | None) -> None:
     values = measured(batch, held.metrics)
     valid = np.array(batch["valid"].to_pylist(), bool)
     held.people += len(valid)
@@ -132,7 +132,7 @@ def _add(held: Survey, batch: pa.Table, cut: float | None) -> None:
         _add_bodies(held, some)
 
 
-def _add_bodies(held: Survey, some: pa.Table) -> None:
+def _add_bodies(held: Summary, some: pa.Table) -> None:
     pose = np.concatenate((vectors(some, "global_orient"), vectors(some, "body_pose")), 1)
     matrices = ops.rotvec_to_matrix(torch.from_numpy(pose).unflatten(1, (-1, 3))).numpy()
     held.rotations.add(matrices)
@@ -150,13 +150,13 @@ def facing_deg(root: np.ndarray) -> np.ndarray:
     return np.rad2deg(np.arctan2(root[:, 0, 2], -root[:, 2, 2])).astype(np.float64)
 
 
-def median_rows(held: Survey, count: int) -> list[dict]:
+def median_rows(held: Summary, count: int) -> list[dict]:
     """Of the sample, the people nearest the median quality, at most one an image."""
     median = held.valid.histograms["quality"].quantile(0.5)
     if median is None:
         return []
     rows = [row for row in held.sample.rows() if row["quality"] is not None]
-    picks = Picks(count)
+    extremes = Extremes(count)
     scores = np.array([-abs(row["quality"] - median) for row in rows])
-    picks.offer(scores, np.arange(len(rows)), rows.__getitem__)
-    return picks.rows()
+    extremes.offer(scores, np.arange(len(rows)), rows.__getitem__)
+    return extremes.rows()
