@@ -88,10 +88,15 @@ def answers(root: Path, kind: str) -> list[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Whole or not at all."""
+    """Write a file that appears whole or not at all; its folder is made."""
+    write_bytes(path, (json.dumps(value) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        partial.write_text(json.dumps(value) + "\n", encoding="utf-8")
+        partial.write_bytes(content)
 
 
 # ---- wild and test: COCO person keypoints

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._errors import PgtfastError
+from ..files.atomic import replacing
 
 
 class Truth(NamedTuple):
@@ -55,9 +56,9 @@ class Truth(NamedTuple):
 
 
 def write_truth(path: Path, columns: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Join the pictures' arrays, by name of the column, in an npz."""
+    """Join the images' arrays, by name of the column, in an npz."""
     joined = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()}
-    with open(path, "wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **joined)  # type: ignore[arg-type]  # numpy types allow_pickle only
 
 

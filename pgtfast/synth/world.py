@@ -1,4 +1,4 @@
-"""The folder of a world: pictures made in parallel, annotations in the files of real data sets, the truth beside them."""
+"""The folder of a world: images made in parallel, annotations in the files of real data sets, the truth beside them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from .._errors import PgtfastError
 from ..visuals import contact_sheet
 from .clips import identity_of, read_clips
-from .layouts import Piece, answers, image_path, write_json, write_set
+from .layouts import Piece, answers, image_path, write_bytes, write_json, write_set
 from .picture import SETS, Painter
 
 SHEET, RUN = "contact_sheet.jpg", "run.json"
@@ -40,13 +40,13 @@ class WorldConfig:
     """What decides a world; the same config and version make the same files, however many workers make them."""
 
     images: int = 100
-    """Pictures of wild."""
+    """Images of wild."""
     studio: int | None = None
-    """Pictures of the studio; None for as many as of wild."""
+    """Images of the studio; None for as many as of wild."""
     bridge: int | None = None
-    """Pictures of the bridge; None for an eighth of wild's, at least eight."""
+    """Images of the bridge; None for an eighth of wild's, at least eight."""
     test: int | None = None
-    """Pictures of the test; None for a quarter of wild's, at least eight."""
+    """Images of the test; None for a quarter of wild's, at least eight."""
     sets: tuple[str, ...] = SETS
     """Which sets to make. A set is the same whatever others are made."""
     width: int = 256
@@ -56,9 +56,9 @@ class WorldConfig:
     seed: int = 0
     """Of everything drawn."""
     people_min: int = 1
-    """Fewest people in a picture; of the open world, as are the following."""
+    """Fewest people in an image; of the open world, as are the following."""
     people_max: int = 3
-    """Most people in a picture."""
+    """Most people in an image."""
     keypoint_noise: float = 1.0
     """Standard deviation of annotated keypoints about the true ones, pixels and axis; more where hidden."""
     temperature: float = 1.1
@@ -85,7 +85,7 @@ class WorldConfig:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures of each set that is made."""
+        """Images of each set that is made."""
         few = {
             "wild": self.images,
             "studio": self.images,
@@ -109,7 +109,7 @@ class World(NamedTuple):
     people: dict[str, int]
     """Annotated, of each set."""
     made: int
-    """Pictures made by this call; the others were there before."""
+    """Images made by this call; the others existed before."""
 
 
 def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progress: bool = True) -> World:
@@ -127,7 +127,7 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
     out = Path(out)
     counts = config.counts
     if not counts:
-        raise PgtfastError("sets: nothing to make: every set that is asked for has 0 pictures")
+        raise PgtfastError("sets: nothing to make: every set that is asked for has 0 images")
     run = _claim(out, config)
     made = 0
     if not run["finished"]:
@@ -144,7 +144,7 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
             run = _finish(out, config, run)
         except OSError as error:
             raise PgtfastError(
-                f"{error.filename or out}: cannot be written ({error.strerror or error}); the same command goes on from here"
+                f"{error.filename or out}: cannot be written ({error.strerror or error}); the same command resumes from here"
             ) from error
         finally:
             os.close(alone)
@@ -214,7 +214,7 @@ def _assets() -> dict[str, str]:
 
 
 def _draw_all(out: Path, config: WorldConfig, names: list[tuple[str, int]], workers: int) -> Iterator[int]:
-    """Draw the pictures, in processes that each keep a renderer; yields how many more are done."""
+    """Draw the images, in processes that each keep a renderer; yields how many more are done."""
     for left in out.rglob(".*.tmp"):
         left.unlink()
     if workers == 0:
@@ -240,7 +240,7 @@ def _draw_all(out: Path, config: WorldConfig, names: list[tuple[str, int]], work
                 yield task.result()
         except BrokenProcessPool:
             raise PgtfastError(
-                "a worker process died (killed, or out of memory); run the same command again, with fewer --workers, to go on from here"
+                "a worker process died (killed, or out of memory); run the same command again, with fewer --workers, to resume from here"
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -258,7 +258,7 @@ def _prepare(config: WorldConfig) -> None:
 
 
 def _prepare_worker(config: WorldConfig) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process sees it, and lets the others finish their picture
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process sees it, and lets the others finish their image
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["LP_NUM_THREADS"] = "1"  # of Mesa's software renderer
     _prepare(config)
@@ -277,12 +277,12 @@ def _draw(out: Path, config: WorldConfig, names: list[tuple[str, int]]) -> int:
         picture = _PAINTER[-1].draw(kind, config.seed, number)
         content = io.BytesIO()
         Image.fromarray(picture.image).save(content, "JPEG", quality=92)
-        _write(out / kind / image_path(kind, number), content.getvalue())
+        write_bytes(out / kind / image_path(kind, number), content.getvalue())
         content = io.BytesIO()
         keys = picture.people[0] if picture.people else ()
         columns = {f"people/{key}": np.array([person[key] for person in picture.people]) for key in keys}
         np.savez(content, focal=picture.focal, center=picture.center, **columns)  # type: ignore[arg-type]  # numpy types allow_pickle only
-        _write(_piece_path(out, kind, number), content.getvalue())
+        write_bytes(_piece_path(out, kind, number), content.getvalue())
     return len(names)
 
 
@@ -297,7 +297,7 @@ def _finish(out: Path, config: WorldConfig, run: dict[str, Any]) -> dict[str, An
         content = io.BytesIO()
         sheet = contact_sheet(shown, columns=8, cell=(round(256 * config.width / config.height) + 6, 262))
         Image.fromarray(sheet).save(content, "JPEG", quality=90)
-        _write(out / kind / SHEET, content.getvalue())
+        write_bytes(out / kind / SHEET, content.getvalue())
     run = {**run, "finished": True, "people": people}
     write_json(out / RUN, run)
     shutil.rmtree(out / _PIECES)
@@ -313,14 +313,3 @@ def _read_piece(out: Path, kind: str, number: int) -> Piece:
 
 def _piece_path(out: Path, kind: str, number: int) -> Path:
     return out / _PIECES / kind / f"{number + 1:07d}.npz"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all. Not flushed to the disk one by one: a picture is cheap to make again."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-    os.replace(partial, path)

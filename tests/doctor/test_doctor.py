@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
-from pgtfast._cli import run
-from pgtfast.doctor import checks, examine
-from pgtfast.doctor.__main__ import main, text
+from pgtfast._cli import main
+from pgtfast.doctor import DoctorConfig, checks, doctor, examine
+from pgtfast.doctor._report import text
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +47,21 @@ def test_every_part_is_reported_and_every_gap_has_its_fix():
 
 
 def test_json_and_exit_code(capsys):
-    assert run("doctor", main, ["--json"]) == 0
+    assert main("doctor", DoctorConfig, doctor, ["--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert all(set(row) == {"part", "name", "status", "detail", "fix"} for row in rows)
+
+
+def test_a_plain_install_has_its_doctor(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tyro", None)
+    assert main("doctor", DoctorConfig, doctor, []) == 0
+    assert "optional parts absent" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        main("doctor", DoctorConfig, doctor, ["--help"])
+    assert end.value.code == 0
+    assert "print a list of checks as JSON" in capsys.readouterr().out
+    assert main("doctor", DoctorConfig, doctor, ["--jsom"]) == 2
+    assert capsys.readouterr().err == "pgtfast doctor: unknown option --jsom; nearest: --json\n"
 
 
 def test_text_shows_the_fix_under_the_gap():

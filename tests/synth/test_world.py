@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import pgtfast
+from pgtfast._cli import main
 from pgtfast._errors import PgtfastError
 from pgtfast.datasets import read_coco_persons
-from pgtfast.synth import Truth, WorldConfig, make_world, read_truth, world
-from pgtfast.synth.__main__ import main
+from pgtfast.synth import SynthConfig, Truth, WorldConfig, make_world, read_truth, synth, world
 from pgtfast.synth.clips import read_clips
 
 SMALL = {"width": 96, "height": 80, "seed": 3, "people_max": 2}
@@ -193,7 +193,7 @@ def test_killed_and_taken_up(made, tmp_path):
         while process.poll() is None and not list(out.glob("wild/train2017/*.jpg")):
             time.sleep(0.02)
         process.kill()
-    assert main([*command[3:], "--workers", "0"]) == 0
+    assert main("synth", SynthConfig, synth, [*command[3:], "--workers", "0"]) == 0
     assert files(out) == files(made)
 
 
@@ -263,19 +263,20 @@ def test_truth_says_what_is_wrong(tmp_path):
 def test_command(made, capsys):
     arguments = [str(made), "--images", "5", "--studio", "6", "--bridge", "2", "--test", "3"]
     arguments += ["--size", "96x80", "--seed", "3", "--people", "1..2", "--workers", "0"]
-    assert main(arguments) == 0
+    assert main("synth", SynthConfig, synth, arguments) == 0
     assert "finished before" in capsys.readouterr().out
-    assert main([*arguments, "--keypoint-noise", "2"]) == 2
+    assert main("synth", SynthConfig, synth, [*arguments, "--keypoint-noise", "2"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("pgtfast synth: out:")
     assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("wrong", [["--size", "big"], ["--people", "a"], ["--images", "x"], ["--test", "few"], []])
-def test_command_line_that_is_wrong(wrong, tmp_path):
-    with pytest.raises(SystemExit) as end:
-        main([str(tmp_path / "w"), *wrong] if wrong else [])
-    assert end.value.code == 2
+def test_command_line_that_is_wrong(wrong, tmp_path, capsys):
+    assert main("synth", SynthConfig, synth, [str(tmp_path / "w"), *wrong] if wrong else []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"pgtfast synth: {f'argument {wrong[0]}: wanted' if wrong else 'missing: OUT'}")
+    assert error.count("\n") == 1
     assert not (tmp_path / "w").exists()
 
 
