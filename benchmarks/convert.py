@@ -31,7 +31,7 @@ TARGET = 20_000
 BLOCK = 4096
 EVERY = 0.05
 """Seconds between two looks at the memory; it is the most since the start that is looked at."""
-PACKAGES = ("pgtfast", "numpy", "msgspec", "pyarrow")
+PACKAGES = ("pgtfast", "numpy", "msgspec", "orjson", "pyarrow", "pysimdjson")
 CASES = (
     ("neuralannot.json", "out.json", "neuralannot", 1), ("neuralannot.json", "run", "parquet", 1), ("run", "out.json", "neuralannot", 1),
     ("tenth.json", "out.json", "neuralannot", 10), ("eft.json", "out", "parquet", 3), ("eft.json", "out.json", "eft", 3),

@@ -11,13 +11,14 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
+import orjson
+import simdjson
 
 from .._errors import PgtfastError
 from ..files.json import LARGEST, as_strict, brief, loose
 from .notes import Notes
 
 _DIGITS = b"0123456789.+-eE \t\r\n"
-_FLAT = msgspec.json.Decoder(list[float])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -93,10 +94,10 @@ class EntryReader:
             try:
                 for put, get in plan:
                     put(get(entry))
-            except (ValueError, msgspec.DecodeError):
+            except (ValueError, TypeError):
                 raise self._wrong(key, text) from None
-            present = sum(get(entry) not in (None, msgspec.UNSET) for get in self.optional)
-            if text.count(b":") != self.colons + present:
+            more = text.count(b":") - self.colons
+            if more and more != sum(get(entry) not in (None, msgspec.UNSET) for get in self.optional):
                 self._count_others(key, text, others)
         for name, number in others.items():
             self.notes.count(f"ignored: key '{name}' of {{n}} entries", number)
@@ -208,7 +209,7 @@ def _kind(field: Field) -> Any:
         return str
     if not field.shape:
         return float
-    # lists of lists are taken apart as text: a Python list for each would take three times as long
+    # lists of lists stay text, whose numbers are read all at once: Python lists of them would take three times as long
     return (
         msgspec.Raw
         if _nested(field)
@@ -226,13 +227,15 @@ def _put(field: Field, column: list[Any]) -> Callable[[Any], None]:
     if not _nested(field):
         return column.extend if field.required else lambda value: column.extend(missing if value is None else value)
     skeleton = "".join(str(np.zeros(field.shape, int).tolist()).split()).replace("0", "").encode()
+    parser, absent = simdjson.Parser(), np.array(missing).tobytes()
 
     def put(value: Any) -> None:
         text = b"null" if value is msgspec.UNSET else bytes(value)
         if text == b"null" and not field.required:
-            column.extend(missing)
+            column.append(absent)
         elif text.translate(None, _DIGITS) == skeleton:
-            column.extend(_FLAT.decode(b"[" + text.translate(None, b"[]") + b"]"))
+            parsed: Any = parser.parse(text)
+            column.append(parsed.as_buffer(of_type="d"))
         else:
             raise ValueError(field.wanted)
 
@@ -250,6 +253,8 @@ def _column(field: Field, values: list[Any], count: int) -> np.ndarray:
         column = np.full(count, None, object)
         column[:] = values
         return column
+    if _nested(field):
+        return np.frombuffer(b"".join(values)).reshape(count, *field.shape).copy()
     if not field.shape:
         values = [np.nan if value is None else value for value in values]
     return np.fromiter(values, np.float64, len(values)).reshape(count, *field.shape)
@@ -274,39 +279,28 @@ def shown(keys: Sequence[str]) -> str:
 
 
 # ---- writing
-json_text = msgspec.json.Encoder().encode
-"""JSON of a value: numbers in the fewest digits that read back as the same number."""
+def json_text(value: Any) -> bytes:
+    """JSON of a value, arrays included: numbers in the fewest digits that read back as the same number."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def row_objects(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """An object for each row of some columns: arrays of numbers (N, ...), iterables of texts or objects.
 
-    Numbers of float32 arrays get the nine digits that hold them.
+    Columns whose numbers are all those of float32, as the store has them, get the digits that tell float32 numbers apart: nine at most.
 
     Raises:
         ValueError: a number is not finite, which JSON cannot hold.
     """
-    held = []
-    for name, column in columns.items():
-        if isinstance(column, np.ndarray) and column.dtype.kind == "f":
-            if not np.isfinite(column).all():
-                raise ValueError(f"{name}: not finite")
-            column = _nine_digits(column) if column.dtype == np.float32 else column
-        held.append(
-            map(np.ndarray.tolist, column) if isinstance(column, np.ndarray) and column.ndim > 1 else _plain(column)
-        )
+    held = [
+        _shortest(name, c) if isinstance(c, np.ndarray) and c.dtype.kind == "f" else c for name, c in columns.items()
+    ]
     return (dict(zip(columns, row, strict=True)) for row in zip(*held, strict=True))
 
 
-def _plain(column: Any) -> Any:
-    return column.tolist() if isinstance(column, np.ndarray) else column
-
-
-def _nine_digits(values: np.ndarray) -> np.ndarray:
-    """float32 numbers as the float64 that nine decimal digits are, which are written as these digits."""
-    exact = values.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        power = 8 - np.floor(np.log10(np.abs(exact)))
-    short = (power >= 0) & (power <= 22)  # powers of ten that float64 holds exactly
-    scale = 10.0 ** np.where(short, power, 0)
-    return np.where(short, np.round(exact * scale) / scale, exact)
+def _shortest(name: str, column: np.ndarray) -> np.ndarray:
+    if not np.isfinite(column).all():
+        raise ValueError(f"{name}: not finite")
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(column, np.float32)
+    return single if (single == column).all() else np.ascontiguousarray(column)
