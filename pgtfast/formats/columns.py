@@ -78,12 +78,13 @@ def _stacked(columns: Sequence[np.ndarray | None], batches: Sequence[People]) ->
     """Columns one after the other, unknown where there is none; short rows are filled up with zeros."""
     like = next(column for column in columns if column is not None)
     unknown = None if like.dtype == object else np.nan
+    kind = like.dtype if like.dtype.kind in "fO" else np.dtype(np.float64)
     if like.ndim == 2:
         width = max(column.shape[1] for column in columns if column is not None)
         columns = [None if column is None else padded(column, width) for column in columns]
         like = padded(like, width)
     parts = [
-        np.full((len(batch), *like.shape[1:]), unknown, like.dtype) if column is None else column
+        np.full((len(batch), *like.shape[1:]), unknown, kind) if column is None else column
         for batch, column in zip(batches, columns, strict=True)
     ]
     return np.concatenate(parts)
