@@ -19,7 +19,7 @@ def poses_file(tmp_path):
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    """A free world of a few small pictures."""
+    """A free world of a few small images."""
     pytest.importorskip("pyvista", reason="the extra `report` is not installed")
     folder = tmp_path_factory.mktemp("made") / "world"
     words = ["--images", "24", "--bridge", "8", "--test", "2", "--size", "128x128", "--people", "1..2", "--workers",

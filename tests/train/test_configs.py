@@ -86,8 +86,8 @@ def test_data_sets_are_the_registered_ones_in_their_order(tmp_path, capsys):
         Datasets(nowhere=tmp_path)
     with pytest.raises(SystemExit):
         override(load_recipe("python_training.annotator:tiny")(), "python_training.annotator:tiny", ["--help"])
-    told = capsys.readouterr().out
-    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in told for name in DATASETS)
+    output = capsys.readouterr().out
+    assert all(f"--datasets.{name.replace('_', '-')} [PATH" in output for name in DATASETS)
 
 
 @pytest.mark.parametrize(

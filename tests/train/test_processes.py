@@ -88,7 +88,7 @@ def test_two_processes_have_the_losses_of_one(kind, world, tmp_path):
             assert b[name] == pytest.approx(a[name], **close), (a["step"], name)
 
 
-TOLD = """
+SKIPS = """
 import os, sys
 from torch import distributed
 from pgtfast.loading.loader import Skipped
@@ -104,9 +104,9 @@ distributed.destroy_process_group()
 """
 
 
-def test_bad_pictures_skipped_by_all_are_told(tmp_path):
-    script = tmp_path / "told.py"
-    script.write_text(TOLD)
+def test_bad_images_skipped_by_all_are_reported(tmp_path):
+    script = tmp_path / "skips.py"
+    script.write_text(SKIPS)
     call(
         [
             sys.executable,
@@ -142,6 +142,6 @@ sys.exit(code)
 def test_training_never_opens_the_truth(kind, world, tmp_path):
     assert list((world / "truth").iterdir())
     more = ["--held-out-every", "2", "--validate-every", "2"]
-    told = call([sys.executable, "-c", WATCHED, *words(kind, world, tmp_path / "run"), *more])
-    assert "0 annotation files seen" not in told
-    assert "annotation files seen" in told
+    output = call([sys.executable, "-c", WATCHED, *words(kind, world, tmp_path / "run"), *more])
+    assert "0 annotation files seen" not in output
+    assert "annotation files seen" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -103,27 +104,39 @@ def test_a_recipe_that_returns_no_config_is_refused(tmp_path, monkeypatch, capsy
     assert "strange_recipes:one: wanted a recipe that returns a training config, got dict" in capsys.readouterr().err
 
 
-HOLDS = """
+SLEEPS = """
 import sys, time
 from pathlib import Path
 from pgtfast.train import PriorConfig, prior, train
-genuine = prior.prior_loss
+genuine, calls = prior.prior_loss, iter(range(100))
 def slow(*args):
-    print("training", flush=True)
-    time.sleep(600)
+    if next(calls) == int(sys.argv[3]):
+        print("training", flush=True)
+        time.sleep(600)
+    return genuine(*args)
 prior.prior_loss = slow
 train(PriorConfig(poses=Path(sys.argv[1]), held_out=("c",), out=Path(sys.argv[2]), steps=6, batch_size=16,
                   encoder_width=16, checkpoint_every=2, log_every=1))
 """
 
 
-def test_one_training_at_a_time_writes_to_a_folder(config, poses_file):
-    command = [sys.executable, "-c", HOLDS, str(poses_file), str(config.out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        try:
-            assert any(line == "training\n" for line in other.stdout)
-            with pytest.raises(PgtfastError, match="another process is writing this run"):
-                train(config)
-        finally:
-            other.kill()
-    assert train(config).file.is_file()  # the end of the other gave the lock back
+def test_one_training_at_a_time_writes_to_a_folder_and_a_killed_one_goes_on_to_the_bit(config, poses_file, tmp_path):
+    whole = train(dataclasses.replace(config, out=tmp_path / "whole")).file.read_bytes()
+    for calls in ("3", "0"):  # from the start, and from the checkpoint after step 2
+        command = [sys.executable, "-c", SLEEPS, str(poses_file), str(config.out), calls]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+            try:
+                assert any(line == "training\n" for line in other.stdout)
+                with pytest.raises(PgtfastError, match="another process is writing this run"):
+                    train(config)
+            finally:
+                other.kill()
+    assert [row["step"] for row in readings(config.out)] == [1, 2]
+    assert train(config).file.read_bytes() == whole  # the end of the other gave the lock back
+
+
+def test_a_prior_trains_in_one_process(config, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(PgtfastError, match="PriorConfig trains in one process, torchrun started 2"):
+        train(config)
+    assert not config.out.exists()
