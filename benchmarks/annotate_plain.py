@@ -33,7 +33,8 @@ class _Crops(Dataset):
         boxes = crop_boxes(person_boxes(people.bbox, people.keypoints), size, config.input_size)
         count = len(people)
         self.matrix = crop_matrices(
-            boxes, size[:, 0], config.input_size, scale=np.ones(count), rotation=np.zeros(count), flip=np.zeros(count, bool)
+            boxes, size[:, 0], config.input_size, scale=np.ones(count), rotation=np.zeros(count),
+            flip=np.zeros(count, bool)
         )  # fmt: skip
         self.people, self.images, self.crop = people, images, config.input_size
         self.mean = np.array(MEAN[config.normalize], np.float32)
@@ -53,7 +54,12 @@ class _Crops(Dataset):
         crop = cv2.cvtColor(cv2.warpAffine(picture, self.matrix[at], self.crop), cv2.COLOR_BGR2RGB)
         image = (crop.astype(np.float32) / 255 - self.mean) / self.std
         points = self.people.keypoints[at].astype(np.float32)
-        return image.transpose(2, 0, 1).copy(), self.matrix[at].astype(np.float32), points, int(self.people.annotation_id[at])  # fmt: skip
+        return (
+            image.transpose(2, 0, 1).copy(),
+            self.matrix[at].astype(np.float32),
+            points,
+            int(self.people.annotation_id[at]),
+        )
 
 
 class Plain:
@@ -64,7 +70,8 @@ class Plain:
         images: folder of their pictures.
         checkpoint: of the annotator.
         prior: of the latents.
-        measured: the body's landmarks that the keypoints are compared with; they come without a mesh, which spares this rival most of a body's work.
+        measured: the body's landmarks that the keypoints are compared with; they come without a mesh, which spares this
+            rival most of a body's work.
         out: NeuralAnnot's JSON and the scores, to write.
         batch: people at once.
         workers: processes that read and cut.
@@ -72,14 +79,17 @@ class Plain:
     """
 
     def __init__(
-        self, people: list[People], images: Path, checkpoint: Path, prior: Any, measured: Any, out: Path, *, batch: int, workers: int, device: torch.device
+        self, people: list[People], images: Path, checkpoint: Path, prior: Any, measured: Any, out: Path, *,
+        batch: int, workers: int, device: torch.device
     ) -> None:  # fmt: skip
         loaded = load_annotator(checkpoint)
         self.network, self.config = loaded.network.to(device).eval(), loaded.config
         self.prior, self.measured, self.out, self.device = prior, measured, out, device
         self.loader: DataLoader = DataLoader(
-            ConcatDataset([_Crops(part, images, self.config) for part in people]), batch_size=batch, num_workers=workers, persistent_workers=True,
-            multiprocessing_context="spawn",  # forked ones would make this process copy its own pages as it writes to them
+            ConcatDataset([_Crops(part, images, self.config) for part in people]), batch_size=batch,
+            num_workers=workers, persistent_workers=True,
+            # forked ones would make this process copy its own pages as it writes to them
+            multiprocessing_context="spawn",
             pin_memory=device.type == "cuda",
         )  # fmt: skip
 

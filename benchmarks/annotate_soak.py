@@ -30,7 +30,8 @@ def soak(args: argparse.Namespace, scratch: Path, packages: tuple[str, ...]) -> 
     shown, given = prepare(args, scratch, images=args.soak)
     out = scratch / "run"
     command = [
-        "--checkpoint", given.engine, "--engine", args.engine, "--precision", given.precision, "--coco", shown.coco, "--images", shown.images, "--follow-links", "--out", out,
+        "--checkpoint", given.engine, "--engine", args.engine, "--precision", given.precision, "--coco", shown.coco,
+        "--images", shown.images, "--follow-links", "--out", out,
         "--device", args.device, "--batch-size", args.batch, "--part-size", args.part_size, "--threads", args.threads,
         "--loader-threads", args.threads,
     ]  # fmt: skip
@@ -53,9 +54,11 @@ def soak(args: argparse.Namespace, scratch: Path, packages: tuple[str, ...]) -> 
     later = [look["mib"] for look in curve if look["people"] >= SETTLED * people]
     half = len(later) // 2
     result = {
-        **about_machine(packages), "device": args.device, "threads": args.threads, "batch": args.batch, "network": str(args.network),
+        **about_machine(packages), "device": args.device, "threads": args.threads, "batch": args.batch,
+        "network": str(args.network),
         "engine": args.engine, "images": shown.pictures, "people": people, "seconds": round(seconds, 1),
-        "first_half_mib": max(later[:half], default=0.0), "second_half_mib": max(later[half:], default=0.0), "curve": curve,
+        "first_half_mib": max(later[:half], default=0.0), "second_half_mib": max(later[half:], default=0.0),
+        "curve": curve,
     }  # fmt: skip
     return result, draw(result)
 
@@ -71,13 +74,15 @@ def draw(result: dict[str, Any]) -> str:
     """The curve in a few lines."""
     curve, people = result["curve"], result["people"]
     lines = [
-        f"{people} people in {result['images']} images, {result['seconds']:.0f} s: {result['images'] / result['seconds']:.0f} images/s, "
+        f"{people} people in {result['images']} images, {result['seconds']:.0f} s: "
+        f"{result['images'] / result['seconds']:.0f} images/s, "
         f"{people / result['seconds']:.0f} people/s from start to end",
         f"{'people':>10s}{'MiB':>8s}",
     ]
     shown = curve[:: max(1, len(curve) // LINES)]
     lines += [f"{look['people']:10d}{look['mib']:8.0f}" for look in shown]
     lines.append(
-        f"most MiB in the first half after {SETTLED:.0%} of the people: {result['first_half_mib']:.0f}, in the second: {result['second_half_mib']:.0f}"
+        f"most MiB in the first half after {SETTLED:.0%} of the people: {result['first_half_mib']:.0f}, in the "
+        f"second: {result['second_half_mib']:.0f}"
     )
     return "\n".join(lines)

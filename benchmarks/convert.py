@@ -1,4 +1,6 @@
-"""`python -m benchmarks.convert`: people a second and memory of the converter itself, over files of as many people as data sets have."""
+"""`python -m benchmarks.convert`: people a second and memory of the converter itself, over files of as many people as
+data sets have.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,10 @@ EVERY = 0.05
 """Seconds between two looks at the memory; it is the most since the start that is looked at."""
 PACKAGES = ("pgtfast", "numpy", "msgspec", "orjson", "pyarrow", "pysimdjson")
 CASES = (
-    ("neuralannot.json", "out.json", "neuralannot", 1), ("neuralannot.json", "run", "parquet", 1), ("run", "out.json", "neuralannot", 1),
-    ("tenth.json", "out.json", "neuralannot", 10), ("eft.json", "out", "parquet", 3), ("eft.json", "out.json", "eft", 3),
+    ("neuralannot.json", "out.json", "neuralannot", 1), ("neuralannot.json", "run", "parquet", 1),
+    ("run", "out.json", "neuralannot", 1),
+    ("tenth.json", "out.json", "neuralannot", 10), ("eft.json", "out", "parquet", 3),
+    ("eft.json", "out.json", "eft", 3),
 )  # fmt: skip
 """Source, target, its format, and which share of the people is in the source."""
 
@@ -43,8 +47,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m benchmarks.convert",
-        description="Writes files of random SMPL bodies with all digits of a double, NeuralAnnot's JSON of N people and of N/10, EFT's of N/3, and runs pgtfast.convert on "
-        "them, each in a process of its own. People a second are those that it prints, from the first byte read to the last one written; memory is the process's peak.",
+        description="Writes files of random SMPL bodies with all digits of a double, NeuralAnnot's JSON of N people "
+        "and of N/10, EFT's of N/3, and runs pgtfast.convert on "
+        "them, each in a process of its own. People a second are those that it prints, from the first byte read to "
+        "the last one written; memory is the process's peak.",
     )
     p.add_argument("--people", type=count(10, "people"), default=300_000, metavar="N", help="%(default)s by default")
     p.add_argument("--rounds", type=count(1, "runs"), default=2, help="runs of each case (%(default)s)")

@@ -1,4 +1,6 @@
-"""DALI decoding pictures from memory and doing nothing else: what no loader can be faster than, unless it decodes less."""
+"""DALI decoding pictures from memory and doing nothing else: what no loader can be faster than, unless it decodes
+less.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Decoder:
         self._pipe.build()
 
     def step(self, **inputs: Any) -> None:
-        """Feed a batch (data, and with `parts` start and shape, by picture) and, where enough are in flight, wait for the first."""
+        """Feed a batch (data, and with `parts` start and shape, by picture) and, where enough are in flight, wait for
+        the first.
+        """
         for name, values in inputs.items():
             self._pipe.feed_input(name, values)
         self._flight.append(inputs)  # DALI reads from these very arrays

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.loader`: images a second of the loader alone, against DALI decoding the same pictures and doing nothing else."""
+"""`python -m benchmarks.loader`: images a second of the loader alone, against DALI decoding the same pictures and doing
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(
         prog="python -m benchmarks.loader",
-        description="Times the loader (read, decode, crop, vary, normalise, annotations; in one stream, Pose2Pose's variations) against DALI decoding the "
+        description="Times the loader (read, decode, crop, vary, normalise, annotations; in one stream, Pose2Pose's "
+        "variations) against DALI decoding the "
         "same pictures whole from memory, one picture a person, in turns. Ratios are the medians over rounds.",
     )
     p.add_argument("--images", type=Path, required=True, metavar="DIR", help="folder of pictures")
@@ -60,7 +63,8 @@ def main(arguments: list[str]) -> int:
         r = result[kind]
         print(f"{kind:8s} {r['images_per_s']:8.0f} images/s   {r['cpu_ms']:.3f} ms of CPU an image")
     print(
-        f"loader / decode: {result['ratio']:.2f} [{result['ratio_low']:.2f}, {result['ratio_high']:.2f}], wanted {TARGET}; "
+        f"loader / decode: {result['ratio']:.2f} [{result['ratio_low']:.2f}, {result['ratio_high']:.2f}], wanted "
+        f"{TARGET}; "
         f"others used {100 * result['others']:.0f} % of the machine"
     )
     write_json(args.json, {"command": ["python", "-m", "benchmarks.loader", *arguments], **result})

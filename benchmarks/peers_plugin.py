@@ -1,6 +1,8 @@
-"""pgtfast as a contestant of a separate harness for SMPL packages: `python bench.py --plugin .../benchmarks/peers_plugin.py --only smplx,pgtfast`, fits likewise.
+"""pgtfast as a contestant of a separate harness for SMPL packages:
+`python bench.py --plugin .../benchmarks/peers_plugin.py --only smplx,pgtfast`, fits likewise.
 
-The harness gives the folder of its model in BENCH_MODELS and owns tasks, inputs, loss and clock; here are only the calls.
+The harness gives the folder of its model in BENCH_MODELS and owns tasks, inputs, loss and clock; here are only the
+calls.
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ class Pgtfast(harness.TorchC):
                         [ops.rotvec_to_matrix(orient)[:, None], ops.vposer_decode(body, decoder), wrists], 1
                     )
                 term = ops.keypoint_loss(
-                    pose, betas, camera, terms, **camera_args, keypoints=keypoints, weights=weights, loss="geman_mcclure",
+                    pose, betas, camera, terms, **camera_args, keypoints=keypoints, weights=weights,
+                    loss="geman_mcclure",
                     sigma=SIGMA, norm="euclidean", latent=body, **priors, reduction="none",
                 )  # fmt: skip
                 loss = landmarks * term.total.sum() + DEPTH_WEIGHT * (camera[:, 2] - DEPTH).square().sum()

@@ -2,9 +2,11 @@
 
 python examples/demo.py [--out demo] [--images 800] [--pose-steps 1600] [--steps 1000]
 
-A world is made (motion capture, pictures in the wild with 2D keypoints only, a small set with 3D, the hidden truth kept aside); a 2D pose network
-learns the keypoints; the annotator f starts from it and learns from all three sets; f annotates the wild pictures that it learned from, as it is and
-with a few steps of fitting from there to the keypoints; the bodies are held against the truth, beside those that `pgtfast.fit` finds for the same keypoints. Run twice, it recognises what is finished. No download, no
+A world is made (motion capture, pictures in the wild with 2D keypoints only, a small set with 3D, the hidden truth kept
+aside); a 2D pose network learns the keypoints; the annotator f starts from it and learns from all three sets; f
+annotates the wild pictures that it learned from, as it is and with a few steps of fitting from there to the keypoints;
+the bodies are held against the truth, beside those that `pgtfast.fit` finds for the same keypoints. Run twice, it
+recognises what is finished. No download, no
 licensed file: body and prior are those in the package.
 """
 
@@ -68,7 +70,8 @@ def main() -> int:
     )
     command("pgtfast.fit", "--coco", annotations, "--out", out / "fitted")
     command(
-        "pgtfast.evaluate", "synth", "--predictions", out / "refined", "--against", out / "annotated", out / "fitted", "--world", world,
+        "pgtfast.evaluate", "synth", "--predictions", out / "refined", "--against", out / "annotated", out / "fitted",
+        "--world", world,
         "--split", "wild", "--json", out / "result.json",
     )  # fmt: skip
     torch.set_num_threads(2)
@@ -114,7 +117,9 @@ def command(module: str, *arguments: object) -> None:
 
 
 def draw_against_truth(path: Path, people: list[dict], run: Path, world: Path, count: int = 12) -> None:
-    """Draw people from the best to the worst: photo, the body over it, and from the side the body (left) and the truth (right)."""
+    """Draw people from the best to the worst: photo, the body over it, and from the side the body (left) and the truth
+    (right).
+    """
     order = sorted(people, key=lambda person: person["pa_mpjpe_mm"])
     chosen = [order[at] for at in np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
     rows = {row["annotation_id"]: row for row in read_records(run).to_pylist()}
@@ -129,7 +134,10 @@ def draw_against_truth(path: Path, people: list[dict], run: Path, world: Path, c
             **{name: torch.from_numpy(getattr(truth, name)[at]).float() for name in PARAMETERS}
         ).vertices.numpy()
         photo = np.asarray(Image.open(world / "wild/train2017" / row["image_path"]))
-        caption = f"{person['annotation_id']}: PA-MPJPE {person['pa_mpjpe_mm']:.0f} mm, turned {person['turned_degrees']} degrees"
+        caption = (
+            f"{person['annotation_id']}: PA-MPJPE {person['pa_mpjpe_mm']:.0f} mm, turned "
+            f"{person['turned_degrees']} degrees"
+        )
         seen = render_overlay(
             photo, found[None], body.faces, focal=row["focal"], center=row["center"],
             keypoints=np.array([row["landmarks_2d"]]), captions=[caption],
@@ -145,11 +153,13 @@ def report(result: dict, out: Path) -> None:
     f, refined, fit = (result["runs"][name]["errors"]["pa_mpjpe_mm"] for name in ("annotated", "refined", "fitted"))
     mean = result["one standing body for all"]
     print(
-        f"\nPA-MPJPE of the pseudo-GTs: {f:.1f} mm by f, {refined:.1f} mm by f and {REFINE} steps to the keypoints, {fit:.1f} mm fitted from nothing, "
+        f"\nPA-MPJPE of the pseudo-GTs: {f:.1f} mm by f, {refined:.1f} mm by f and {REFINE} steps to the keypoints, "
+        f"{fit:.1f} mm fitted from nothing, "
         f"{mean['pa_mpjpe_mm']:.1f} mm for one standing body; f saw 2D keypoints of these people, never their 3D"
     )
     print(
-        "  a demo: minutes of training on few pictures, too few for f to meet fitting; docs/results/recipes.md says more"
+        "  a demo: minutes of training on few pictures, too few for f to meet fitting; docs/results/recipes.md says "
+        "more"
     )
     print("\nlook at")
     for name, what in (

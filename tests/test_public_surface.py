@@ -11,5 +11,8 @@ GOLDEN = Path(__file__).parent / "golden" / "public_surface.txt"
 
 def test_surface_is_the_recorded_one():
     new, old = set(surface().splitlines()), set(GOLDEN.read_text().splitlines())
-    message = "on purpose? then `python -m tests.helpers.surface > tests/golden/public_surface.txt` and a line in CHANGELOG.md"
+    message = (
+        "on purpose? then `python -m tests.helpers.surface > tests/golden/public_surface.txt` and a line in "
+        "CHANGELOG.md"
+    )
     assert (sorted(new - old), sorted(old - new)) == ([], []), message

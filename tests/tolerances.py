@@ -1,4 +1,6 @@
-"""How far an op may lie from the float64 reference: the larger of the table's floor and twice plain PyTorch's own error in the same dtype."""
+"""How far an op may lie from the float64 reference: the larger of the table's floor and twice plain PyTorch's own error
+in the same dtype.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Print a bench's JSON as the Markdown table of the README: `python tools/speed_table.py benchmarks/results/FILE.json`."""
+"""Print a bench's JSON as the Markdown table of the README:
+`python tools/speed_table.py benchmarks/results/FILE.json`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ FAMILIES = ("smplx", "body-models", "smplfitter")
 
 
 def table(found: dict) -> str:
-    """One line for each target of the bench: pgtfast, the fastest way of each package, the floor, the ratio to the fastest rival."""
+    """One line for each target of the bench: pgtfast, the fastest way of each package, the floor, the ratio to the
+    fastest rival.
+    """
     rows, lines = found["rows"], []
     works = {
         (t["task"], t["work"]): t
@@ -34,8 +38,14 @@ def table(found: dict) -> str:
         others = " | ".join(fastest[f][1] if f in fastest else "" for f in FAMILIES)
         ratio = min(ms for ms, _ in fastest.values()) / ours
         lines.append(f"| {work} | **{ours:.3g}** | {others} | {floor:.2g} | {ratio:.1f} x |")
-    head = f"| work | pgtfast | {' | '.join(FAMILIES)} | floor | fastest rival / pgtfast |\n|---|---|{'---|' * len(FAMILIES)}---|---|"
-    where = f"{found['processor']}, {found['threads']} threads, torch {found['versions']['torch']}, commit {found['commit']}, {found['date'][:10]}"
+    head = (
+        f"| work | pgtfast | {' | '.join(FAMILIES)} | floor | fastest rival / pgtfast "
+        f"|\n|---|---|{'---|' * len(FAMILIES)}---|---|"
+    )
+    where = (
+        f"{found['processor']}, {found['threads']} threads, torch {found['versions']['torch']}, commit "
+        f"{found['commit']}, {found['date'][:10]}"
+    )
     return "\n".join([head, *lines, "", where + "."])
 
 

@@ -60,7 +60,8 @@ def open_network(
         precision: of "torch", "fp32" or "fp16"; an engine file has its own.
 
     Raises:
-        PgtfastError: a file cannot be read, does not fit engine, library or GPU, or body or prior are not those that the network was trained with.
+        PgtfastError: a file cannot be read, does not fit engine, library or GPU, or body or prior are not those that
+            the network was trained with.
     """
     opened = open_engine(engine, checkpoint, device, precision=precision)
     about = opened.origin.about

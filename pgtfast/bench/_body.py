@@ -1,4 +1,6 @@
-"""A random body in SMPL's exact shape, written in the file layouts that each package reads. Nothing licensed is in it."""
+"""A random body in SMPL's exact shape, written in the file layouts that each package reads. Nothing licensed is in
+it.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ class Contestant:
     name = ""
     family = ""
     compiled = False
-    """Whether the first call at each batch size compiles for seconds; such contestants run at the batch of the targets only."""
+    """Whether the first call at each batch size compiles for seconds; such contestants run at the batch of the targets
+    only.
+    """
 
     def __init__(self, folder: Path, regressor: np.ndarray) -> None:
         self.folder = folder
@@ -52,7 +54,9 @@ class Contestant:
 
 
 class TorchContestant(Contestant):
-    """A package that maps torch tensors (pose (B, 72), betas (B, 10), transl (B, 3)) to points, differentiable by autograd."""
+    """A package that maps torch tensors (pose (B, 72), betas (B, 10), transl (B, 3)) to points, differentiable by
+    autograd.
+    """
 
     def vertices(self, pose: Tensor, betas: Tensor, transl: Tensor) -> Tensor:
         raise NotImplementedError
@@ -151,7 +155,9 @@ def fit_start(people: int, kind: str) -> list[Tensor]:
 
 
 def decode_rotvec() -> Callable[[Tensor], Tensor]:
-    """A decoder of VPoser's shape in plain torch: latent (B, 32) to rotation vectors (B, 63), as its public `decode` returns them."""
+    """A decoder of VPoser's shape in plain torch: latent (B, 32) to rotation vectors (B, 63), as its public `decode`
+    returns them.
+    """
     first, second, third = (torch.from_numpy(w) for w in decoder_weights())
     bias = torch.from_numpy(decoder_bias())
     functional = torch.nn.functional
@@ -232,8 +238,10 @@ class Ours(TorchContestant):
                 else:
                     pose = torch.cat([orient, body], 1).view(people, JOINTS, 3)
                 term = ops.keypoint_loss(
-                    pose, betas, camera, terms, focal=focal, center=center, keypoints=keypoints, weights=weights, loss="geman_mcclure",
-                    sigma=SIGMA, norm="euclidean", latent=body, latent_weight=latent_weight, betas_weight=betas_weight, reduction="none",
+                    pose, betas, camera, terms, focal=focal, center=center, keypoints=keypoints, weights=weights,
+                    loss="geman_mcclure",
+                    sigma=SIGMA, norm="euclidean", latent=body, latent_weight=latent_weight, betas_weight=betas_weight,
+                    reduction="none",
                 )  # fmt: skip
                 loss = landmarks * term.total.sum() + DEPTH_WEIGHT * (camera[:, 2] - DEPTH).square().sum()
                 loss.backward()

@@ -76,7 +76,8 @@ def floors(pairs: int, batch: int, influences: float) -> dict[str, Floor]:
     decoder = 2 * (32 * 512 + 512 * 512 + 512 * 126)
     forward_j = chain + rest
     forward_r = forward_j + moments + place
-    # backward: products with the transposed basis, the chain twice over; nothing else but the gradients of the inputs is written
+    # backward: products with the transposed basis, the chain twice over; nothing else but the gradients of the inputs
+    # is written
     return {
         "fwd_j": Floor(forward_j, inputs + 12 * JOINTS),
         "fwd_r": Floor(forward_r, inputs + 12 * 17 + landmark_constants),

@@ -1,4 +1,6 @@
-"""What pgtfast means to reach at batch 256: at most this share of the fastest rival's time in the same run, and of smplx's."""
+"""What pgtfast means to reach at batch 256: at most this share of the fastest rival's time in the same run, and of
+smplx's.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def sample(call: Callable[[], object], window: float) -> tuple[float, float]:
 def interleave(
     calls: Mapping[str, Callable[[], object]], *, rounds: int, window: float, budget: float, minimum: int = 3
 ) -> dict[str, Timing]:
-    """Time several calls against each other: one sample of each in turn, so that a slow minute of the machine hits all alike.
+    """Time several calls against each other: one sample of each in turn, so that a slow minute of the machine hits all
+    alike.
 
     Args:
         calls: name -> call without arguments. Each has been called before (warm).

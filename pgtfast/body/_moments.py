@@ -1,8 +1,8 @@
 """Arrays -> the terms that the ops read, in float64.
 
 A skinned vertex is linear in its bones and a landmark is linear in the vertices, so the mesh folds away: per (landmark,
-bone) pair that shares a vertex, one row ``m = sum_v r_kv w_vj (v_rest - J_j)``, linear in ``[1, betas, pose features]``, and
-one mass ``c = sum_v r_kv w_vj``. Exact; see docs/landmarks.md.
+bone) pair that shares a vertex, one row ``m = sum_v r_kv w_vj (v_rest - J_j)``, linear in
+``[1, betas, pose features]``, and one mass ``c = sum_v r_kv w_vj``. Exact; see docs/landmarks.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Body parameters seen from another frame: world <-> camera, and the mirrored image.
 
-A body turns about its rest pelvis J0, not about the origin: ``v = R_root x + J0 + transl``. Moving it by ``v' = R v + t``
-therefore needs ``R_root' = R R_root`` and ``transl' = R (J0 + transl) + t - J0``; leaving the pelvis out puts the body aside by
-``(R - 1) J0``, up to half a metre and more.
+A body turns about its rest pelvis J0, not about the origin: ``v = R_root x + J0 + transl``. Moving it by
+``v' = R v + t`` therefore needs ``R_root' = R R_root`` and ``transl' = R (J0 + transl) + t - J0``; leaving the pelvis
+out puts the body aside by ``(R - 1) J0``, up to half a metre and more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def body_to_camera(
     Args:
         global_orient: (..., 3) rotation vector or (..., 3, 3) matrix, in the world.
         transl: (..., 3) metres, in the world.
-        rest_pelvis: (..., 3) root joint of the unposed body of this shape, metres: ``body(betas=betas).joints[..., 0, :]``.
+        rest_pelvis: (..., 3) root joint of the unposed body of this shape, metres:
+            ``body(betas=betas).joints[..., 0, :]``.
         rotation: (..., 3, 3) world to camera.
         translation: (..., 3) metres.
     """

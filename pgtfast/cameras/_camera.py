@@ -27,7 +27,8 @@ class Camera:
 
     Convention:
         Pixels with the centre of the first pixel at (0, 0). The camera looks along +z, x right, y down; metres.
-        "perspective": u = focal * (x / z, y / z) + center. "weak": u = focal * (x, y) + center with focal in pixels a metre.
+        "perspective": u = focal * (x / z, y / z) + center. "weak": u = focal * (x, y) + center with focal in pixels a
+        metre.
 
     Attributes:
         focal: (..., 2) pixels, or pixels a metre where weak.
@@ -167,8 +168,8 @@ class Camera:
     def to_perspective(self, focal: Tensor, center: Tensor | None = None) -> PlacedCamera:
         """A pinhole camera that sees the body's origin plane as this weak camera does.
 
-        With the box centre as `center` this is SPIN's translation [tx, ty, 2 f / (box s)]; with half the image's size it is
-        CLIFF's translation in the full image.
+        With the box centre as `center` this is SPIN's translation [tx, ty, 2 f / (box s)]; with half the image's size
+        it is CLIFF's translation in the full image.
 
         Args:
             focal: (..., 2) pixels.

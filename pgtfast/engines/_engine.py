@@ -67,7 +67,8 @@ class Engine(ABC):
         """What the network's layers say.
 
         Args:
-            image: (B, 3, H, W) float32 crops on the engine's device, normalised as `NetworkConfig.normalize` says; B may be 0.
+            image: (B, 3, H, W) float32 crops on the engine's device, normalised as `NetworkConfig.normalize` says; B
+                may be 0.
 
         Returns:
             Float32 tensors on the same device, which later calls leave alone.

@@ -1,8 +1,8 @@
 """Engine files: what a library runs, and behind it everything that one must know to use it.
 
-A file is the library's own bytes, then JSON, then one line of fixed length that says how long the JSON is and what its hash is; the JSON tells length and
-hash of what stands before it. In an ONNX file the tail is the last entry of the model's `metadata_props`, so that the file stays a plain ONNX model to
-every other tool.
+A file is the library's own bytes, then JSON, then one line of fixed length that says how long the JSON is and what its
+hash is; the JSON tells length and hash of what stands before it. In an ONNX file the tail is the last entry of the
+model's `metadata_props`, so that the file stays a plain ONNX model to every other tool.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class EngineFile:
     gpu: str = ""
     """The GPU that it was built on; "" where none was needed."""
     batch: tuple[int, int, int] | None = None
-    """Fewest, usual and most crops at once (TensorRT's optimisation profile); None for any number. More crops run in several goes."""
+    """Fewest, usual and most crops at once (TensorRT's optimisation profile); None for any number. More crops run in
+    several goes.
+    """
     request: str = ""
     """Hash of what the export was asked for, by which it is recognised."""
     pgtfast_version: str = ""
@@ -114,7 +116,8 @@ def read_engine_file(path: str | os.PathLike) -> tuple[EngineFile, bytes]:
     if tail is None:
         if content[:4] == b"PK\x03\x04":
             raise PgtfastError(
-                f"{path}: a checkpoint, no engine file; use --engine torch, or export it first: python -m pgtfast.export"
+                f"{path}: a checkpoint, no engine file; use --engine torch, or export it first: python -m "
+                "pgtfast.export"
             )
         raise PgtfastError(f"{path}: no engine file of pgtfast, or one that was cut off; export or copy it again")
     if tail[1] != MARK[-1:].encode():
@@ -157,7 +160,9 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _protobuf(field: int, content: bytes) -> bytes:
-    """A field of bytes as protobuf writes it: tag, length, content. Two messages behind one another are one message with the fields of both."""
+    """A field of bytes as protobuf writes it: tag, length, content. Two messages behind one another are one message
+    with the fields of both.
+    """
     length, size = bytearray(), len(content)
     while size > 127:
         length.append(size & 127 | 128)

@@ -27,9 +27,11 @@ def open_engine(
 
     Args:
         name: one of ENGINES. What is not installed is an error; no other engine takes its place.
-        path: "torch": a checkpoint or the folder of a run. Else a file that ``python -m pgtfast.export`` made for this engine.
+        path: "torch": a checkpoint or the folder of a run. Else a file that ``python -m pgtfast.export`` made for this
+            engine.
         device: where it shall run.
-        precision: of "torch": "fp32", or "fp16" for the backbone in float16 and the heads in float32. An engine file has its own.
+        precision: of "torch": "fp32", or "fp16" for the backbone in float16 and the heads in float32. An engine file
+            has its own.
         channels_last: of "torch": lay images and weights out as (B, H, W, C); None does so on a CPU.
         cuda_graphs: of "torch" on a GPU: record and replay the calls.
 

@@ -1,4 +1,6 @@
-"""The network as engines run it: batch normalisation folded, the backbone in the precision asked for, the heads in float32."""
+"""The network as engines run it: batch normalisation folded, the backbone in the precision asked for, the heads in
+float32.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,12 @@ class Lowered(nn.Module):
 
     Args:
         network: stays as it is.
-        precision: of the backbone. Features are cast to float32 behind it: positions, sampling points and the 12,875-wide products of the heads
-            need more than float16's 11 bits.
+        precision: of the backbone. Features are cast to float32 behind it: positions, sampling points and the
+            12,875-wide products of the heads need more than float16's 11 bits.
 
     Convention:
-        The linear layers of the heads are written as convolutions of 1x1: the same sums, and TensorRT-RTX has float32 convolutions for Turing but no
-        float32 matrix products.
+        The linear layers of the heads are written as convolutions of 1x1: the same sums, and TensorRT-RTX has float32
+        convolutions for Turing but no float32 matrix products.
     """
 
     def __init__(self, network: Annotator, precision: str = "fp32") -> None:

@@ -24,7 +24,8 @@ class OnnxEngine(Engine):
     Args:
         path: the engine file; a plain ONNX model to the library.
         file: what it says of itself.
-        device: cpu, where as many threads as torch has take crops of a batch each, or cuda for ONNX Runtime's CUDA provider; no other provider takes its place.
+        device: cpu, where as many threads as torch has take crops of a batch each, or cuda for ONNX Runtime's CUDA
+            provider; no other provider takes its place.
     """
 
     kind = "onnxruntime"
@@ -36,7 +37,8 @@ class OnnxEngine(Engine):
         wanted = PROVIDERS[device.type]
         if wanted not in onnxruntime.get_available_providers():
             raise PgtfastError(
-                f"--engine onnxruntime --device {device}: the installed onnxruntime {onnxruntime.__version__} has no {wanted}: pip install onnxruntime-gpu"
+                f"--engine onnxruntime --device {device}: the installed onnxruntime {onnxruntime.__version__} has no "
+                f"{wanted}: pip install onnxruntime-gpu"
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -49,12 +51,14 @@ class OnnxEngine(Engine):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(wanted, place)])
         except Exception as error:  # onnxruntime raises a dozen kinds of its own
             raise PgtfastError(
-                f"{path}: onnxruntime {onnxruntime.__version__} cannot load it; it was made with {file.library} {file.library_version} "
+                f"{path}: onnxruntime {onnxruntime.__version__} cannot load it; it was made with {file.library} "
+                f"{file.library_version} "
                 f"({str(error).splitlines()[0]})"
             ) from error
         if self._session.get_providers()[0] != wanted:
             raise PgtfastError(
-                f"--engine onnxruntime --device {device}: onnxruntime could not start {wanted} and offers {self._session.get_providers()[0]}; "
+                f"--engine onnxruntime --device {device}: onnxruntime could not start {wanted} and offers "
+                f"{self._session.get_providers()[0]}; "
                 "mend its CUDA and cuDNN libraries, or say --device cpu"
             )
         self.provider = wanted

@@ -67,13 +67,15 @@ def refuse_misfit(path: str | os.PathLike, file: EngineFile, version: str, gpu: 
     """
     if file.library_version != version:
         raise PgtfastError(
-            f"{path}: built by {file.library} {file.library_version}, installed is {version}; engines run with the version that built them: "
+            f"{path}: built by {file.library} {file.library_version}, installed is {version}; engines run with the "
+            "version that built them: "
             "export it again, or install that version"
         )
     built = ", ".join(file.architectures)
     if gpu is None:
         raise PgtfastError(
-            f"{path}: an engine for GPUs ({built}), and the device is none: say --device cuda, or export for --engine onnxruntime to run on a CPU"
+            f"{path}: an engine for GPUs ({built}), and the device is none: say --device cuda, or export for "
+            "--engine onnxruntime to run on a CPU"
         )
     if gpu not in file.architectures:
         raise PgtfastError(f"{path}: built for {built}, this GPU is {gpu}; export it again with --arch {gpu}")

@@ -87,7 +87,9 @@ class TorchEngine(Engine):
 
 
 class _Graph:
-    """The calls of one batch size, recorded on the current device; `copy_`, replay and `clone` follow one another on the current stream."""
+    """The calls of one batch size, recorded on the current device; `copy_`, replay and `clone` follow one another on
+    the current stream.
+    """
 
     def __init__(self, forward: Callable[[Tensor], Prediction], image: Tensor) -> None:
         self._image = image.clone()

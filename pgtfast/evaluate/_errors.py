@@ -39,7 +39,8 @@ def body_errors(body: BodyModel, pose: Mapping[str, Tensor], true: Mapping[str, 
         true: likewise.
 
     Returns:
-        (N,) millimetres each: pa_mpjpe_mm after the best similarity, mpjpe_mm pelvis on pelvis, both also with _x, _y, _z (mean absolute error
+        (N,) millimetres each: pa_mpjpe_mm after the best similarity, mpjpe_mm pelvis on pelvis, both also with _x, _y,
+        _z (mean absolute error
         along the axis: x right, y down, z depth), and pve_mm of the whole mesh, pelvis on pelvis.
     """
     (joints, root), (true_joints, true_root) = measured_joints(body, pose), measured_joints(body, true)

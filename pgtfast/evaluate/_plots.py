@@ -30,7 +30,8 @@ def draw_quality(path: Path, name: str, found: dict[str, Any]) -> None:
     left.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="as it should be")
     left.plot([row["quality"] for row in rows], [row["good_share"] for row in rows], color="tab:blue", linewidth=1)
     left.scatter(
-        [row["quality"] for row in rows], [row["good_share"] for row in rows], s=[20 + 180 * row["people"] / most for row in rows],
+        [row["quality"] for row in rows], [row["good_share"] for row in rows],
+        s=[20 + 180 * row["people"] / most for row in rows],
         color="tab:blue", label="a tenth of the scale; area: people",
     )  # fmt: skip
     left.set(

@@ -19,7 +19,9 @@ from ..engines.lowered import Lowered
 from ..networks import Annotator, NetworkConfig
 
 OPSETS = (16, 17, 18, 19)
-"""GridSample came with 16; 20 renamed its mode "bilinear" to "linear", which parsers of TensorRT have read as nearest."""
+"""GridSample came with 16; 20 renamed its mode "bilinear" to "linear", which parsers of TensorRT have read as
+nearest.
+"""
 WRITTEN = 18
 """What torch writes by itself."""
 
@@ -36,12 +38,15 @@ def write_onnx(network: Annotator, precision: str, opset: int) -> bytes:
         PgtfastError: the graph is not what it should be.
     """
     if opset not in OPSETS:
-        raise PgtfastError(f"--opset: wanted {OPSETS[0]} to {OPSETS[-1]}, got {opset}: from 20 on GridSample's mode has another name, which TensorRT's parser can read as nearest")  # fmt: skip
+        raise PgtfastError(f"--opset: wanted {OPSETS[0]} to {OPSETS[-1]}, got {opset}: from 20 on GridSample's mode "
+                           "has another name, which TensorRT's parser can read as nearest")  # fmt: skip
     width, height = network.config.input_size
     with _quiet():
         program = torch.onnx.export(
-            Lowered(network, precision), (torch.zeros(2, 3, height, width),), None, input_names=[INPUT], output_names=list(OUTPUTS),
-            opset_version=max(opset, WRITTEN), dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}}, dynamo=True, verbose=False,
+            Lowered(network, precision), (torch.zeros(2, 3, height, width),), None, input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=max(opset, WRITTEN), dynamic_shapes={INPUT: {0: torch.export.Dim("batch", min=1)}},
+            dynamo=True, verbose=False,
         )  # fmt: skip
     assert program is not None
     model = program.model_proto
@@ -93,7 +98,8 @@ def check_graph(content: bytes, config: NetworkConfig, name: str) -> tuple[int, 
         raise PgtfastError(f"{name}: no valid ONNX model ({str(error).splitlines()[0]})") from error
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if opset not in OPSETS:
-        raise PgtfastError(f"{name}: opset {opset}, wanted {OPSETS[0]} to {OPSETS[-1]}: from 20 on GridSample's mode has another name, which TensorRT's parser can read as nearest")  # fmt: skip
+        raise PgtfastError(f"{name}: opset {opset}, wanted {OPSETS[0]} to {OPSETS[-1]}: from 20 on GridSample's mode "
+                           "has another name, which TensorRT's parser can read as nearest")  # fmt: skip
     width, height = config.input_size
     _check_values(f"{name}: input", list(model.graph.input), {INPUT: (3, height, width)})
     _check_values(f"{name}: output", list(model.graph.output), output_shapes(config))

@@ -44,25 +44,33 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--engine", required=True, choices=ENGINES, help="what shall run it")
     add("--out", required=True, metavar="FILE", help="engine file; never overwritten")
     add("--precision", choices=("fp32", "fp16"),
-        help="fp32, or fp16: backbone in float16, heads in float32 (default: fp16 for the TensorRT engines, else fp32)")  # fmt: skip
+        help="fp32, or fp16: backbone in float16, heads in float32 (default: fp16 for the TensorRT engines, else "
+             "fp32)")  # fmt: skip
     add("--opset", type=int, default=18, metavar="N",
-        help="of the ONNX graph, 16 to 19 (default: 18); from 20 on TensorRT's parser can read bilinear sampling as nearest")  # fmt: skip
+        help="of the ONNX graph, 16 to 19 (default: 18); from 20 on TensorRT's parser can read bilinear sampling as "
+             "nearest")  # fmt: skip
     add("--onnx", metavar="MODEL.onnx",
-        help="in place of the checkpoint's own graph: one of the same network that another tool wrote, such as NVIDIA Model Optimizer's INT8 or FP8")  # fmt: skip
+        help="in place of the checkpoint's own graph: one of the same network that another tool wrote, such as "
+             "NVIDIA Model Optimizer's INT8 or FP8")  # fmt: skip
     add("--bound", type=float, metavar="X",
-        help="with --onnx: most millimetres and pixels at the 99th percentile (default: those of fp32 and fp16; none for quantised graphs)")  # fmt: skip
+        help="with --onnx: most millimetres and pixels at the 99th percentile (default: those of fp32 and fp16; none "
+             "for quantised graphs)")  # fmt: skip
     add("--arch", type=_architectures, default=(), metavar="sm89,...",
-        help="tensorrt-rtx: GPUs to build for, none of which need be here: sm75, sm80, sm86, sm89, sm120, sm121 (default: sm80,sm86,sm89,sm120)")  # fmt: skip
+        help="tensorrt-rtx: GPUs to build for, none of which need be here: sm75, sm80, sm86, sm89, sm120, sm121 "
+             "(default: sm80,sm86,sm89,sm120)")  # fmt: skip
     add("--batch", type=_batch, default=(1, 64, 256), metavar="MIN,OPT,MAX",
-        help="tensorrt, tensorrt-rtx: fewest, usual and most crops at once (default: 1,64,256); more run in several goes")  # fmt: skip
+        help="tensorrt, tensorrt-rtx: fewest, usual and most crops at once (default: 1,64,256); more run in several "
+             "goes")  # fmt: skip
     add("--timing-cache", metavar="FILE", help="tensorrt: measurements that later builds go by; made if absent")
-    add("--coco", metavar="ANN.json", help="COCO person keypoints of photographs to compare on (default: a few pictures are drawn)")  # fmt: skip
+    add("--coco", metavar="ANN.json", help="COCO person keypoints of photographs to compare on (default: a few "
+                                           "pictures are drawn)")  # fmt: skip
     add("--images", metavar="DIR", help="folder of the images of --coco")
     add("--crops", type=count(1, "people"), default=64, metavar="N", help="people to compare on, at most (default: 64)")
     add("--body", metavar="PATH|free", help="body model file (default: the one the network was trained with)")
     add("--prior", metavar="PATH|free", help="VPoser folder or file (default: the one the network was trained with)")
     add("--device", metavar="DEVICE",
-        help="cpu, cuda or cuda:N: where the engine is run to compare it (default: the GPU for the TensorRT engines where there is one, else cpu)")  # fmt: skip
+        help="cpu, cuda or cuda:N: where the engine is run to compare it (default: the GPU for the TensorRT engines "
+             "where there is one, else cpu)")  # fmt: skip
     add("--threads", type=count(1, "threads"), metavar="N", help="CPU threads (default: as torch chooses)")
     options = parser.parse_args(arguments)
     if (options.coco is None) != (options.images is None):

@@ -138,7 +138,13 @@ class Judge:
 
     def reference(self) -> Compared:
         """The network in float32 beside itself: its rate."""
-        return self.compare(f"torch {torch.__version__} fp32 on cpu", self._network, torch.device("cpu"), decides=False, note="the reference")  # fmt: skip
+        return self.compare(
+            f"torch {torch.__version__} fp32 on cpu",
+            self._network,
+            torch.device("cpu"),
+            decides=False,
+            note="the reference",
+        )
 
     def _joints(self, engine: Callable[[Tensor], Prediction], device: torch.device) -> Joints:
         terms = self._body.landmarks("smpl24").terms
@@ -205,7 +211,8 @@ class Report:
         lines = [
             f"{self.file}: {self.engine} {self.precision} against torch fp32, {bound}",
             f"crops: {self.crops}{' (SYNTHETIC; --coco and --images take photographs)' if self.synthetic else ''}",
-            f"{'':{width}s}   joints, mm: p50      p99      max   pixels: p99      max   depth, mm: p99   crops/s   core ms/crop",
+            f"{'':{width}s}   joints, mm: p50      p99      max   pixels: p99      max   depth, mm: p99   crops/s   "
+            "core ms/crop",
         ]
         for c in self.compared:
             if c.joints_mm is None or c.pixels is None or c.depth_mm is None:
@@ -213,8 +220,10 @@ class Report:
                 continue
             state = "" if not c.decides or self.bound is None else "  kept" if c.keeps(self.bound) else "  BROKEN"
             lines.append(
-                f"{c.what:{width}s}   {c.joints_mm.p50:15.5f}  {c.joints_mm.p99:7.5f}  {c.joints_mm.max:7.5f}   {c.pixels.p99:11.5f}  {c.pixels.max:7.5f}"
-                f"   {c.depth_mm.p99:14.3f}   {c.crops_per_second:7.1f}   {c.core_ms:12.2f}{state}{'  (' + c.note + ')' if c.note else ''}"
+                f"{c.what:{width}s}   {c.joints_mm.p50:15.5f}  {c.joints_mm.p99:7.5f}  {c.joints_mm.max:7.5f}   "
+                f"{c.pixels.p99:11.5f}  {c.pixels.max:7.5f}"
+                f"   {c.depth_mm.p99:14.3f}   {c.crops_per_second:7.1f}   "
+                f"{c.core_ms:12.2f}{state}{'  (' + c.note + ')' if c.note else ''}"
             )
         if not self.passed:
             lines.append("FAILED: the bound is broken; no engine file was written")

@@ -53,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
         crops = given_crops(options.coco, options.images, loaded.config, options.crops)
     judge = Judge(crops, reference, loaded.config, body, prior)
     file = EngineFile(
-        engine="onnxruntime", about=loaded.about, weights_sha256=reference.origin.weights_sha256, precision=precision, opset=opset,
+        engine="onnxruntime", about=loaded.about, weights_sha256=reference.origin.weights_sha256, precision=precision,
+        opset=opset,
         library="onnx", library_version=onnx.__version__, request=request, pgtfast_version=version("pgtfast"),
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
         if options.engine != "onnxruntime":
             built = _build(options, model, loaded)
             file = EngineFile(
-                engine=options.engine, about=file.about, weights_sha256=file.weights_sha256, precision=precision, opset=opset,
-                library=options.engine, library_version=built.library_version, architectures=built.architectures, gpu=built.gpu,
+                engine=options.engine, about=file.about, weights_sha256=file.weights_sha256, precision=precision,
+                opset=opset,
+                library=options.engine, library_version=built.library_version, architectures=built.architectures,
+                gpu=built.gpu,
                 batch=options.batch, request=request, pgtfast_version=file.pgtfast_version,
             )  # fmt: skip
             made = Path(folder) / "engine"
@@ -76,8 +79,10 @@ def run(options: argparse.Namespace) -> int:
             compared.append(_compare_engine(judge, made, file, device))
             ran = compared[-1].ran
         report = Report(
-            file=out.name, engine=options.engine, precision=precision, weights_sha256=file.weights_sha256, crops=crops.source,
-            synthetic=crops.synthetic, count=len(crops.image), bound=BOUNDS.get(precision) if options.bound is None else options.bound, engine_ran=ran,
+            file=out.name, engine=options.engine, precision=precision, weights_sha256=file.weights_sha256,
+            crops=crops.source,
+            synthetic=crops.synthetic, count=len(crops.image),
+            bound=BOUNDS.get(precision) if options.bound is None else options.bound, engine_ran=ran,
             compared=tuple(compared),
         )  # fmt: skip
         for suffix, text in ((".parity.json", report.to_json()), (".parity.txt", report.to_text())):
@@ -160,14 +165,16 @@ def _compare_graph(judge: Judge, path: Path, precision: str, options: argparse.N
 def _compare_torch(judge: Judge, loaded: LoadedAnnotator) -> Compared:
     """The same layers in PyTorch, whose float16 is float16 on a CPU too: what overflows shows here."""
     network = Lowered(loaded.network, "fp16").eval()
-    return judge.compare(f"torch {torch.__version__} fp16 on cpu", network, torch.device("cpu"), note="the same layers in true float16")  # fmt: skip
+    return judge.compare(f"torch {torch.__version__} fp16 on cpu", network, torch.device("cpu"), note="the same "
+                                                                                                      "layers in true float16")  # fmt: skip
 
 
 def _build(options: argparse.Namespace, model: bytes, loaded: LoadedAnnotator) -> Built:
     flavour = FLAVOURS[options.engine]
     wanted = options.arch or (DEFAULT_ARCHITECTURES if flavour.ahead_of_time else ())
     return build(
-        model, flavour, loaded.config.input_size, batch=options.batch, architectures=wanted, timing_cache=_timing_cache(options)
+        model, flavour, loaded.config.input_size, batch=options.batch, architectures=wanted,
+        timing_cache=_timing_cache(options)
     )  # fmt: skip
 
 
@@ -183,4 +190,6 @@ def _compare_engine(judge: Judge, path: Path, file: EngineFile, device: torch.de
         return Compared(what=what, note="no GPU here, or --device cpu")
     if here not in file.architectures:
         return Compared(what=what, note=f"this machine's GPU is {here}")
-    return judge.compare(f"{what} on {torch.cuda.get_device_name(device)}", open_engine(file.engine, path, device), device)  # fmt: skip
+    return judge.compare(
+        f"{what} on {torch.cuda.get_device_name(device)}", open_engine(file.engine, path, device), device
+    )

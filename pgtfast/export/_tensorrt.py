@@ -39,7 +39,8 @@ def build(
         crop: width and height.
         batch: fewest, usual and most crops at once, for the optimisation profile.
         architectures: to build for, such as "sm89"; TensorRT builds for the GPU of the machine, and takes none.
-        timing_cache: file of TensorRT's measurements, read where it exists and written again; TensorRT-RTX measures nothing when it builds.
+        timing_cache: file of TensorRT's measurements, read where it exists and written again; TensorRT-RTX measures
+            nothing when it builds.
 
     Raises:
         PgtfastError: the library is missing, or refuses the graph.
@@ -63,7 +64,8 @@ def build(
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise PgtfastError(
-            f"{flavour.name} {library.__version__} cannot build this network for {', '.join(architectures) or gpu}: {recorder.last}"
+            f"{flavour.name} {library.__version__} cannot build this network for {', '.join(architectures) or gpu}: "
+            f"{recorder.last}"
         )
     if cache is not None and timing_cache is not None:
         timing_cache.write_bytes(bytes(cache.serialize()))
@@ -122,7 +124,8 @@ def check_sampling(network: Any, library: Any) -> None:
             modes.append(layer.interpolation_mode)
     if modes != [library.InterpolationMode.LINEAR]:
         raise PgtfastError(
-            f"the parser read the sampling as {[m.name for m in modes]}, wanted one of LINEAR (bilinear); export with --opset 16 to 19"
+            f"the parser read the sampling as {[m.name for m in modes]}, wanted one of LINEAR (bilinear); export "
+            "with --opset 16 to 19"
         )
 
 
@@ -159,7 +162,8 @@ def _gpu_of_this_machine(flavour: Flavour) -> tuple[str, str]:
 
     if not torch.cuda.is_available():
         raise PgtfastError(
-            f"--engine {flavour.name} builds on the GPU that it is for, and torch sees none here; --engine tensorrt-rtx --arch sm89 builds without one"
+            f"--engine {flavour.name} builds on the GPU that it is for, and torch sees none here; --engine "
+            "tensorrt-rtx --arch sm89 builds without one"
         )
     major, minor = torch.cuda.get_device_capability()
     return torch.cuda.get_device_name(), f"sm{major}{minor}"

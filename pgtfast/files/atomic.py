@@ -14,7 +14,9 @@ from .._errors import PgtfastError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name once written and flushed to the disk; removed if the block fails."""
+    """A temporary file beside `path` that takes its name once written and flushed to the disk; removed if the block
+    fails.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield partial
@@ -37,7 +39,8 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PgtfastError(
-            f"{path}: cannot be written ({error.strerror or error}); the same command goes on from the parts that are there"
+            f"{path}: cannot be written ({error.strerror or error}); the same command goes on from the parts that "
+            "are there"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Entries of a large JSON file, block by block: the file is never in memory as a whole.
 
-A block's brackets are found all at once. Each entry is cut out and a mark put in its place; what is left around the entries is completed to a JSON
-text of its own and parsed, so that it is checked as strictly as any other.
+A block's brackets are found all at once. Each entry is cut out and a mark put in its place; what is left around the
+entries is completed to a JSON text of its own and parsed, so that it is checked as strictly as any other.
 """
 
 from __future__ import annotations
@@ -57,13 +57,15 @@ def read_entries(
     Args:
         path: UTF-8 JSON file whose root is an object.
         depth: 1 for the values of the root, 2 for those of its values, ...
-        under: only those under these keys of the root, in whatever order the file has them; at depth 2 these keys hold lists. None takes all.
+        under: only those under these keys of the root, in whatever order the file has them; at depth 2 these keys hold
+            lists. None takes all.
         required: keys of the root that must be there, be they empty.
         what: the expected content, for messages.
         progress: is told how many bytes have been read since it was last called.
 
     Raises:
-        PgtfastError: the file cannot be read, is not JSON, a value in that depth is neither object nor list, a key holds no list or is missing.
+        PgtfastError: the file cannot be read, is not JSON, a value in that depth is neither object nor list, a key
+            holds no list or is missing.
     """
     scanner = _Scanner(Path(path), depth, tuple(under), what)
     try:
@@ -239,7 +241,8 @@ class _Scanner:
 
     def _error(self, detail: str) -> PgtfastError:
         return PgtfastError(
-            f"{self.path}: not JSON, in the {len(self.data)} bytes from byte {self.start} on ({detail}); truncated? Copy or download it again"
+            f"{self.path}: not JSON, in the {len(self.data)} bytes from byte {self.start} on ({detail}); truncated? "
+            "Copy or download it again"
         )
 
 

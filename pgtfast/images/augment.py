@@ -78,7 +78,8 @@ def generator(seed: int, key: int) -> np.random.Generator:
 def draw(config: AugmentConfig, count: int, rng: np.random.Generator) -> Draws:
     """Draw the changes of `count` crops.
 
-    Every quantity takes the same numbers from `rng` whatever the config, so that switching one on leaves the others as they were.
+    Every quantity takes the same numbers from `rng` whatever the config, so that switching one on leaves the others as
+    they were.
     """
     scale, turn = rng.standard_normal((2, count))
     chance = rng.random((4, count))

@@ -1,4 +1,6 @@
-"""Encoded pictures of a bulk run: none from outside their folder, and none called missing because the folder went away."""
+"""Encoded pictures of a bulk run: none from outside their folder, and none called missing because the folder went
+away.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,8 @@ class FolderPictures:
         except OSError as error:
             if error.errno not in ABSENT:
                 raise PgtfastError(
-                    f"{path}: cannot be read ({error.strerror}); mend the disk or the network, then the same command goes on"
+                    f"{path}: cannot be read ({error.strerror}); mend the disk or the network, then the same command "
+                    "goes on"
                 ) from error
             if self._identity() != self.identity:
                 raise PgtfastError(
@@ -142,7 +145,8 @@ class TarPictures:
                 data += more
         except OSError as error:
             raise PgtfastError(
-                f"{self.paths[place.tar]}: cannot be read ({error.strerror}); mend the disk or the network, then the same command goes on"
+                f"{self.paths[place.tar]}: cannot be read ({error.strerror}); mend the disk or the network, then the "
+                "same command goes on"
             ) from error
         return data
 

@@ -9,7 +9,9 @@ BOX_MARGIN = 1.25
 KEYPOINT_MARGIN = 1.2
 """How much larger than the labelled keypoints the box is that stands in for a missing one (Pose2Pose)."""
 ROI_BORDER = 4
-"""Pixels decoded around what a crop shows, so that neither the interpolation nor the chroma of a JPEG reaches the edge."""
+"""Pixels decoded around what a crop shows, so that neither the interpolation nor the chroma of a JPEG reaches the
+edge.
+"""
 
 
 def keypoint_boxes(keypoints: np.ndarray, margin: float = KEYPOINT_MARGIN) -> np.ndarray:
@@ -45,7 +47,8 @@ def person_boxes(boxes: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
 def crop_boxes(
     boxes: np.ndarray, sizes: np.ndarray, crop_size: tuple[int, int], margin: float = BOX_MARGIN
 ) -> np.ndarray:
-    """What an unaugmented crop shows of the picture, by Pose2Pose's rule: cut to the picture, grown to the crop's shape, and by the margin.
+    """What an unaugmented crop shows of the picture, by Pose2Pose's rule: cut to the picture, grown to the crop's
+    shape, and by the margin.
 
     Args:
         boxes: (N, 4) x, y, width, height in pixels.
@@ -81,7 +84,8 @@ def crop_matrices(
 ) -> np.ndarray:
     """Affine maps from pixels of the full picture to pixels of the crop.
 
-    The picture is mirrored first (x becomes width - 1 - x, the box's centre likewise), then turned, scaled and moved: the order of Pose2Pose.
+    The picture is mirrored first (x becomes width - 1 - x, the box's centre likewise), then turned, scaled and moved:
+    the order of Pose2Pose.
 
     Args:
         boxes: (N, 4) from :func:`crop_boxes`.
@@ -92,7 +96,8 @@ def crop_matrices(
         flip: (N,) bool.
 
     Returns:
-        (N, 2, 3) float64; ``matrix[:, :, :2] = zoom * R(rotation) * diag(-1 if flip else 1, 1)``. Pixel centres are whole numbers.
+        (N, 2, 3) float64; ``matrix[:, :, :2] = zoom * R(rotation) * diag(-1 if flip else 1, 1)``. Pixel centres are
+        whole numbers.
     """
     zoom = crop_size[0] / (boxes[:, 2] * scale)
     cos, sin = zoom * np.cos(rotation), zoom * np.sin(rotation)
@@ -115,7 +120,9 @@ def inverse_matrices(matrices: np.ndarray) -> np.ndarray:
 
 
 def corner_based(matrices: np.ndarray) -> np.ndarray:
-    """The same maps between coordinates that have the *corner* of the first pixel at (0, 0), as DALI's `warp_affine` takes them: T(.5) M T(-.5)."""
+    """The same maps between coordinates that have the *corner* of the first pixel at (0, 0), as DALI's `warp_affine`
+    takes them: T(.5) M T(-.5).
+    """
     out = matrices.copy()
     out[:, :, 2] += 0.5 - 0.5 * matrices[:, :, :2].sum(-1)
     return out

@@ -43,7 +43,8 @@ def read_header(data: bytes) -> Header:
 
 
 def check_decodable(data: bytes, header: Header) -> None:
-    """Have the decoder's own parser look at a picture. One that it refuses must not come into a batch: DALI can crash where one of many fails so early.
+    """Have the decoder's own parser look at a picture. One that it refuses must not come into a batch: DALI can crash
+    where one of many fails so early.
 
     Args:
         data: the file.

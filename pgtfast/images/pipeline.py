@@ -61,12 +61,15 @@ def load_dali() -> None:
         import nvidia.dali  # noqa: F401
     except ImportError as error:
         raise PgtfastError(
-            f"NVIDIA DALI, which reads images, cannot be imported ({error}): pip install nvidia-dali-cuda130 (Linux only)"
+            f"NVIDIA DALI, which reads images, cannot be imported ({error}): pip install nvidia-dali-cuda130 (Linux "
+            "only)"
         ) from error
 
 
 class Inputs(dict[str, Any]):
-    """A batch of inputs by name, ready to be fed; keep it until its crops are there, for DALI reads from these very arrays."""
+    """A batch of inputs by name, ready to be fed; keep it until its crops are there, for DALI reads from these very
+    arrays.
+    """
 
     def row(self, at: int) -> Inputs:
         """A batch of one."""
@@ -151,8 +154,9 @@ def _warp_matrix(graph: Graph, inverse: np.ndarray) -> np.ndarray:
 class CropPipeline:
     """Feeds inputs and hands out crops, in order.
 
-    The decoder is given the part of each picture that its crop needs and decodes little more. On the CPU the crop is then warped by the operator that
-    rests on OpenCV, which takes pixel centres; on a GPU by `warp_affine`, which takes pixel corners.
+    The decoder is given the part of each picture that its crop needs and decodes little more. On the CPU the crop is
+    then warped by the operator that rests on OpenCV, which takes pixel centres; on a GPU by `warp_affine`, which takes
+    pixel corners.
 
     Args:
         graph: what to build.
@@ -269,7 +273,8 @@ def find_damaged(graph: Graph, inputs: Inputs) -> dict[int, tuple[str, bool]]:
     """Decode a batch one picture at a time.
 
     Returns:
-        For each picture that cannot be decoded its place in the batch: DALI's reason, and whether even the first pixel cannot.
+        For each picture that cannot be decoded its place in the batch: DALI's reason, and whether even the first pixel
+        cannot.
     """
     found: dict[int, tuple[str, bool]] = {}
     count = len(inputs["encoded"])

@@ -56,7 +56,9 @@ class Folder:
 
 
 class Tars:
-    """Members of WebDataset tars: each tar is gone through once for the places of its members, which are then read at their places."""
+    """Members of WebDataset tars: each tar is gone through once for the places of its members, which are then read at
+    their places.
+    """
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self._files: list[int] = []
@@ -122,7 +124,8 @@ def check_images(image_set: ImageSet, source: Source, rows: np.ndarray) -> None:
     names = [people.image_path[row] for row in chosen]
     if names and not any(source.has(name) for name in names):
         raise PgtfastError(
-            f"{people.dataset}: none of {len(names)} images looked for is in {image_set.images}, for example {names[0]}; "
+            f"{people.dataset}: none of {len(names)} images looked for is in {image_set.images}, for example "
+            f"{names[0]}; "
             "name the folder that the annotations' file names are relative to"
         )
 

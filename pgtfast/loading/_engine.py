@@ -38,7 +38,9 @@ class LoaderConfig:
     normalize: Normalize = "unit"
     """"unit" divides by 255; "imagenet" then takes ImageNet's mean off and divides by its standard deviation."""
     adjust_orientation: bool = False
-    """Turn pictures as their EXIF block says. Annotations of the usual datasets are of the pixels as they are stored."""
+    """Turn pictures as their EXIF block says. Annotations of the usual datasets are of the pixels as they are
+    stored.
+    """
     threads: int = 2
     """That decode."""
     device: str = "cpu"
@@ -96,7 +98,8 @@ class OpenSet:
             reasons = [r for r in people.reason if r is not None]
             told = f"; the first reason is {reasons[0]!r}" if reasons else ""
             raise PgtfastError(
-                f"{people.dataset}: none of its {len(people)} people can be used{told}; leave the set out or mend its annotations"
+                f"{people.dataset}: none of its {len(people)} people can be used{told}; leave the set out or mend "
+                "its annotations"
             )
         self.source = open_source(image_set)
         check_images(image_set, self.source, self.rows)
@@ -134,7 +137,9 @@ class Plan:
 
 
 Mend = Callable[[Plan, np.ndarray], "Plan | None"]
-"""Called with a plan and the places whose pictures cannot be decoded: another plan for the same step, or None where nothing is left."""
+"""Called with a plan and the places whose pictures cannot be decoded: another plan for the same step, or None where
+nothing is left.
+"""
 
 
 class Crops:

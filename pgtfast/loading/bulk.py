@@ -126,15 +126,17 @@ class BulkLoader:
     def __init__(self, pictures: Pictures, config: BulkConfig) -> None:
         self.pictures, self.config = pictures, config
         self.graph = Graph(
-            crop_size=config.crop_size, normalize=config.normalize, adjust_orientation=config.adjust_orientation, occlusion=False, blur=False,
+            crop_size=config.crop_size, normalize=config.normalize, adjust_orientation=config.adjust_orientation,
+            occlusion=False, blur=False,
             color=False, threads=config.threads, device=config.device, shared=config.shared,
         )  # fmt: skip
 
     def crops(self, shards: Iterator[Shard]) -> Iterator[PersonCrops | Finished]:
         """Crops of everybody who has no reason against them, and after those of a shard its end.
 
-        A batch may hold people of several shards. Shards are asked for in a thread of their own, when the batches made ahead need more people. Boxes that
-        are infinite become those of the whole picture, and image sizes that are unknown those of the pictures, in the people of the shard.
+        A batch may hold people of several shards. Shards are asked for in a thread of their own, when the batches made
+        ahead need more people. Boxes that are infinite become those of the whole picture, and image sizes that are
+        unknown those of the pictures, in the people of the shard.
         """
         with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(1) as planner:
             steps = self._steps(shards, readers)
@@ -325,7 +327,9 @@ class BulkLoader:
 
 
 def _groups(shard: Shard, most: int) -> Iterator[_Group]:
-    """People without a reason, those of a picture that is told to be of one size together, in order of the pictures' first."""
+    """People without a reason, those of a picture that is told to be of one size together, in order of the pictures'
+    first.
+    """
     people = shard.people
     by_picture: dict[tuple[str, int, int], list[int]] = {}
     for row, (path, size, reason) in enumerate(

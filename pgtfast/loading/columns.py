@@ -15,7 +15,9 @@ from .supervision import Supervision
 BETAS = 10
 """Shape coefficients of a batch."""
 BETA_LIMIT = 3.0
-"""A body with any |beta| above this is taken as the mean shape (Pose2Pose's rule: such shapes come from fits gone wrong)."""
+"""A body with any |beta| above this is taken as the mean shape (Pose2Pose's rule: such shapes come from fits gone
+wrong).
+"""
 _CHUNK = 1 << 16
 
 
@@ -29,7 +31,8 @@ class PersonColumns:
         gender: of the network's body file.
 
     Raises:
-        PgtfastError: the set's landmark set is unknown or shares no joint with `supervision`, or its body parameters are of another body.
+        PgtfastError: the set's landmark set is unknown or shares no joint with `supervision`, or its body parameters
+            are of another body.
     """
 
     def __init__(
@@ -49,8 +52,8 @@ class PersonColumns:
         self.map = supervision.joint_map(people.landmark_set)
 
     def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The columns of some people as :class:`Batch` has them: keypoints, joints_3d, root, position_row, pose, has_pose, betas, has_betas, transl,
-        intrinsics."""
+        """The columns of some people as :class:`Batch` has them: keypoints, joints_3d, root, position_row, pose,
+        has_pose, betas, has_betas, transl, intrinsics."""
         people, count, landmarks = self.people, len(rows), len(self.supervision)
         points = people.keypoints[rows]
         spread, weights = self.supervision.spread(points[..., :2], points[..., 2], people.landmark_set)
@@ -133,7 +136,8 @@ def _check_landmarks(people: People, supervision: Supervision) -> None:
     theirs, base = skeletons.get(people.landmark_set).index, skeletons.get(supervision.sets[0]).index
     if not set(theirs) & set(base):
         raise PgtfastError(
-            f"{people.dataset}: landmark set {people.landmark_set!r} shares no joint with {supervision.sets[0]!r}; add it to Supervision.sets"
+            f"{people.dataset}: landmark set {people.landmark_set!r} shares no joint with {supervision.sets[0]!r}; "
+            "add it to Supervision.sets"
         )
 
 
@@ -147,5 +151,6 @@ def _check_body(people: People, body_kind: str) -> None:
         wanted = people.layout.parameters[name]
         if name in people.layout.rotations and values.shape[1] != wanted:
             raise PgtfastError(
-                f"{people.dataset}: {name}: wanted {wanted} numbers ({wanted // 3} rotation vectors) a person, got {values.shape[1]}"
+                f"{people.dataset}: {name}: wanted {wanted} numbers ({wanted // 3} rotation vectors) a person, got "
+                f"{values.shape[1]}"
             )

@@ -37,9 +37,10 @@ class Stream:
 class MixedLoader:
     """Batches in which each stream has its exact share.
 
-    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever the number of threads and
-    processes: the shares of all ranks together are the batch of one process. A person whose picture is missing or damaged is passed over for the next
-    one of the stream's shuffle.
+    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever
+    the number of threads and
+    processes: the shares of all ranks together are the batch of one process. A person whose picture is missing or
+    damaged is passed over for the next one of the stream's shuffle.
 
     Args:
         streams: what to mix.
@@ -97,7 +98,8 @@ class MixedLoader:
         return self._crops.skipped
 
     def batches(self, first_step: int | None = None, last_step: int | None = None) -> Generator[Batch, None, None]:
-        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including, `last_step` (by default an epoch on).
+        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including,
+        `last_step` (by default an epoch on).
 
         Raises:
             PgtfastError: no picture of a stream can be read.
@@ -222,7 +224,8 @@ class MixedLoader:
 class OrderedLoader:
     """The people of one set, each once and in order, without any variation; the last batch may be short.
 
-    People whose pictures are missing or damaged are left out, so that a batch that held one is smaller; `Batch.person` says who is there.
+    People whose pictures are missing or damaged are left out, so that a batch that held one is smaller; `Batch.person`
+    says who is there.
 
     Args:
         image_set: the people.

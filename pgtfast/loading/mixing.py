@@ -28,15 +28,17 @@ class Slots(NamedTuple):
 class Mixture:
     """Streams that take part in every batch with an exact number of people.
 
-    A stream of n people is passed through again and again, each pass in an order of its own: the one at position p is number p mod n of the shuffle of
-    pass p // n. Nothing is remembered from batch to batch, so any step can be asked for at once.
+    A stream of n people is passed through again and again, each pass in an order of its own: the one at position p is
+    number p mod n of the shuffle of pass p // n. Nothing is remembered from batch to batch, so any step can be asked
+    for at once.
 
     Args:
         sizes: people of each stream.
         counts: people of each stream in a batch, all ranks together.
         seed: of the shuffles.
         rank: which share of each batch is wanted.
-        world: number of shares; the batch must divide by it. Rank r takes places r, r + world, ..., so that each share holds its part of each stream.
+        world: number of shares; the batch must divide by it. Rank r takes places r, r + world, ..., so that each share
+            holds its part of each stream.
     """
 
     def __init__(
@@ -81,7 +83,8 @@ class Mixture:
 
         Args:
             positions: (M,).
-            ahead: (M,) look this many people further within the same pass, round to its beginning: who stands in for people that cannot be shown.
+            ahead: (M,) look this many people further within the same pass, round to its beginning: who stands in for
+                people that cannot be shown.
         """
         n = self.sizes[stream]
         passes, places = np.divmod(np.asarray(positions, np.int64), n)

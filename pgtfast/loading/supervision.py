@@ -22,7 +22,9 @@ class JointMap(NamedTuple):
     rows: np.ndarray
     """(n,) int64 row of each."""
     pelvis: tuple[int, int, int] | None
-    """Row of a pelvis that the dataset lacks, and its two hips, whose middle it is (Pose2Pose's rule for COCO); None where not needed."""
+    """Row of a pelvis that the dataset lacks, and its two hips, whose middle it is (Pose2Pose's rule for COCO); None
+    where not needed.
+    """
     root: int
     """Row of the dataset's pelvis, -1 where it has none."""
     position: np.ndarray
@@ -33,8 +35,9 @@ class JointMap(NamedTuple):
 class Supervision:
     """The K landmarks of the 2D and 3D losses: the joint sets of `sets`, one after the other.
 
-    A dataset whose own set is among them is compared with the body's landmarks of that very set. Any other is matched by joint name with the first
-    set, as Pose2Pose does with its 33 joints (CVPRW 2022; COCO's hips then are held against SMPL's hip joints, which lie elsewhere).
+    A dataset whose own set is among them is compared with the body's landmarks of that very set. Any other is matched
+    by joint name with the first set, as Pose2Pose does with its 33 joints (CVPRW 2022; COCO's hips then are held
+    against SMPL's hip joints, which lie elsewhere).
 
     Attributes:
         sets: names of joint sets that the body has landmarks for; the first must hold all joints of `position_set`.

@@ -18,7 +18,8 @@ def mpjpe_mm(
     Args:
         pred: (..., K, 3) metres.
         gt: (..., K, 3) metres.
-        root: joint at which both are laid on each other, or a pair of points (2, ..., 3), or None to compare as they are.
+        root: joint at which both are laid on each other, or a pair of points (2, ..., 3), or None to compare as they
+            are.
         valid: (..., K) bool, joints that count; None for all.
         per_axis: also the mean absolute x, y and z errors.
 

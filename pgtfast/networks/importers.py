@@ -67,15 +67,18 @@ def import_weights(
     Args:
         module: a ResNet, PoseResNet or Annotator.
         path: the file. Nothing in it is executed.
-        source: "torchvision" (its ResNets), "simplebaseline" (pose_resnet), "pose2pose", "3dcrowdnet" (snapshots), or "pgtfast" (networks and checkpoints).
+        source: "torchvision" (its ResNets), "simplebaseline" (pose_resnet), "pose2pose", "3dcrowdnet" (snapshots), or
+            "pgtfast" (networks and checkpoints).
         part: "backbone" fills the ResNet (of a PoseResNet or an Annotator, too); "all" fills the whole network.
 
     Raises:
-        PgtfastError: the file is damaged or of another kind, lacks weights, has others, or of another shape; names each of them.
+        PgtfastError: the file is damaged or of another kind, lacks weights, has others, or of another shape; names each
+            of them.
     """
     if source not in LEFTOVERS or part not in ("backbone", "all"):
         raise PgtfastError(
-            f"import_weights: wanted source in {', '.join(LEFTOVERS)} and part backbone or all, got {source!r}, {part!r}"
+            f"import_weights: wanted source in {', '.join(LEFTOVERS)} and part backbone or all, got {source!r}, "
+            f"{part!r}"
         )
     path = Path(path)
     weights = _weights(path)
@@ -122,7 +125,8 @@ def _weights(path: Path) -> dict[str, Tensor]:
     if not found:
         what = f"the keys {list(value)[:8]}" if isinstance(value, Mapping) else type(value).__name__
         raise PgtfastError(
-            f"{path}: no weights in it; wanted tensors by name, bare or under one of {', '.join(CONTAINERS)}, got {what}"
+            f"{path}: no weights in it; wanted tensors by name, bare or under one of {', '.join(CONTAINERS)}, got "
+            f"{what}"
         )
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in found)), ""):
         found = {name.removeprefix(prefix): weight for name, weight in found.items()}

@@ -9,7 +9,8 @@ from .resnet import ResNet
 
 
 class PoseResNet(ResNet):
-    """ResNet, transposed convolutions up to a quarter of the picture's size (three in the paper), one 1x1: a heat map for each joint.
+    """ResNet, transposed convolutions up to a quarter of the picture's size (three in the paper), one 1x1: a heat map
+    for each joint.
 
     Args:
         joints: J heat maps.

@@ -1,4 +1,6 @@
-"""Fused, differentiable ops: the same names and arguments as :mod:`pgtfast.reference`, on CPU (float32, float64) and CUDA (float32)."""
+"""Fused, differentiable ops: the same names and arguments as :mod:`pgtfast.reference`, on CPU (float32, float64) and
+CUDA (float32).
+"""
 
 from pgtfast.reference.alignment import ProcrustesResult
 

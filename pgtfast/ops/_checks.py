@@ -10,7 +10,9 @@ from torch import Tensor
 
 
 def check_tail(op: str, name: str, tensor: Tensor, tail: Sequence[int | str], like: Tensor) -> None:
-    """Raise unless `tensor` ends in the shape `tail` (an int, or a letter for any size) and has `like`'s dtype and device."""
+    """Raise unless `tensor` ends in the shape `tail` (an int, or a letter for any size) and has `like`'s dtype and
+    device.
+    """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{op}: {name}: wanted a torch.Tensor, got {type(tensor).__name__}")
     shape = tensor.shape
@@ -76,13 +78,15 @@ def body_inputs(
 ) -> tuple[torch.Size, list[Any]]:
     """Check pose, betas and transl against the terms of a body and flatten them to (N, J, 3 or 9), (N, S), (N, 3).
 
-    `more` holds further per-body arguments as (name, tensor or None, trailing shape); they are checked, broadcast and flattened alike.
+    `more` holds further per-body arguments as (name, tensor or None, trailing shape); they are checked, broadcast and
+    flattened alike.
     """
     check_floating(op, "pose", pose)
     joints = terms.num_joints
     if terms.offsets.dtype != pose.dtype or terms.offsets.device != pose.device:
         raise ValueError(
-            f"{op}: the terms are {terms.offsets.dtype} on {terms.offsets.device} but pose is {pose.dtype} on {pose.device}; "
+            f"{op}: the terms are {terms.offsets.dtype} on {terms.offsets.device} but pose is {pose.dtype} on "
+            f"{pose.device}; "
             "move one of them with .to(...)"
         )
     if pose.dim() >= 3 and pose.shape[-3:] == (joints, 3, 3):

@@ -68,6 +68,7 @@ def _pair(path: Path, name: str, camera: Any, key: str, above: float) -> list[fl
     if not sound:
         where = f" of {name!r}" if name else ""
         raise PgtfastError(
-            f"--intrinsics {path}: key {key!r}{where}: wanted two numbers of pixels, got {str(value)[:60]}; the file is {_WANTED}"
+            f"--intrinsics {path}: key {key!r}{where}: wanted two numbers of pixels, got {str(value)[:60]}; the file "
+            f"is {_WANTED}"
         )
     return [float(v) for v in value]  # type: ignore[union-attr]

@@ -1,4 +1,6 @@
-"""The parameters of each body model: their names, in the kinematic order of its joints, and how many numbers each has."""
+"""The parameters of each body model: their names, in the kinematic order of its joints, and how many numbers each
+has.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from typing import Literal
 from .table import People
 
 Role = Literal["mocap", "wild", "bridge"]
-"""What a dataset is for: motion capture with 3D, images in the wild with 2D only, and the small set in the wild with 3D (the paper's 3DPW)."""
+"""What a dataset is for: motion capture with 3D, images in the wild with 2D only, and the small set in the wild with 3D
+(the paper's 3DPW).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,8 @@ class ImageSet:
 
     Args:
         people: its annotated people; those with a reason are left out by whoever reads the set.
-        images: the folder that `people.image_path` is relative to, or WebDataset tars (*.tar) that hold files of those names.
+        images: the folder that `people.image_path` is relative to, or WebDataset tars (*.tar) that hold files of those
+            names.
         role: what the dataset is for.
         use_3d: whether its 3D joints and body parameters may be learned from; False leaves the 2D keypoints.
     """

@@ -21,8 +21,8 @@ class PoseEncoder(nn.Module):
     """Pose to mean and spread of the latent, before the softplus. One of the three published or own layouts.
 
     Args:
-        version: "v1" and "v2" read 63 rotation-vector components through batch normalisation, "free-1" reads 189 matrix entries, which have no
-            jump at an angle of pi.
+        version: "v1" and "v2" read 63 rotation-vector components through batch normalisation, "free-1" reads 189 matrix
+            entries, which have no jump at an angle of pi.
         width: hidden units; 512 in v1 and v2.
     """
 
@@ -76,7 +76,9 @@ class PoseDecoder(nn.Module):
         self.layer3 = nn.Linear(width, 6 * NUM_JOINTS)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Rotations (B, 21, 3, 3) of latents (B, 32), differentiable in the weights: for training. Use :meth:`VPoser.decode` otherwise."""
+        """Rotations (B, 21, 3, 3) of latents (B, 32), differentiable in the weights: for training. Use
+        :meth:`VPoser.decode` otherwise.
+        """
         hidden = leaky_relu(self.layer1(latent), self.slope)
         hidden = leaky_relu(self.layer2(hidden), self.slope)
         return rot6d_to_matrix(self.layer3(hidden).unflatten(-1, (NUM_JOINTS, 6)))

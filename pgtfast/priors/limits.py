@@ -13,7 +13,8 @@ TWIST_AXIS = tuple(0 if name.partition("_")[2] in _TWIST_X else 1 for name in BO
 
 _MARGIN = 0.15
 
-# 0.5 and 99.5 percentiles of swing_twist() over the cleaned CMU poses (subjects 01 to 03, 6,494 poses) and their mirror images, left side.
+# 0.5 and 99.5 percentiles of swing_twist() over the cleaned CMU poses (subjects 01 to 03, 6,494 poses) and their mirror
+# images, left side.
 _MEASURED = {
     "hip": ((-1.58, 0.33), (-0.41, 0.67), (-0.39, 0.77)),
     "spine1": ((-0.05, 0.95), (-0.20, 0.20), (-0.28, 0.28)),
@@ -29,7 +30,8 @@ _MEASURED = {
     "wrist": ((-1.17, 0.82), (0.00, 0.00), (0.00, 0.00)),
 }
 
-# What a body can do beyond that capture, whose solver gives hinges one axis and never moves collars and hands; left side, radians.
+# What a body can do beyond that capture, whose solver gives hinges one axis and never moves collars and hands; left
+# side, radians.
 _AT_LEAST = {
     "hip": ((-2.10, 0.60), (-0.60, 1.20), (-0.50, 1.20)),
     "spine1": ((-0.30, 0.90), (-0.35, 0.35), (-0.40, 0.40)),
@@ -59,7 +61,9 @@ def _table() -> tuple[tuple[tuple[float, float], ...], ...]:
 
 
 LIMITS = _table()
-"""(23, 3, 2): lowest and highest angle of SMPL's joints 1..23 about x, y, z as :func:`swing_twist` gives them, radians."""
+"""(23, 3, 2): lowest and highest angle of SMPL's joints 1..23 about x, y, z as :func:`swing_twist` gives them,
+radians.
+"""
 
 
 def swing_twist(pose: Tensor) -> Tensor:
@@ -69,10 +73,12 @@ def swing_twist(pose: Tensor) -> Tensor:
         pose: (..., J, 3) rotation vectors of SMPL's joints 1..J, J = 21 or 23, radians.
 
     Returns:
-        (..., J, 3) radians: the component on the bone's axis is the twist in (-pi, pi], the other two are the swing's rotation vector.
+        (..., J, 3) radians: the component on the bone's axis is the twist in (-pi, pi], the other two are the swing's
+        rotation vector.
 
     Convention:
-        R = swing twist: a turn about the bone first, then the bone is swung by the shortest way. (An arm held down has swing alone.)
+        R = swing twist: a turn about the bone first, then the bone is swung by the shortest way. (An arm held down has
+        swing alone.)
     """
     joints = _check(pose)
     half = 0.5 * _angle(pose)

@@ -28,7 +28,8 @@ _KEYS_V1 = {
     "bodyprior_dec_fc1": "decoder.layer1", "bodyprior_dec_fc2": "decoder.layer2", "bodyprior_dec_out": "decoder.layer3",
 }  # fmt: skip
 _KEYS_V2 = {
-    "encoder_net.1": "encoder.norm1", "encoder_net.2": "encoder.layer1", "encoder_net.4": "encoder.norm2", "encoder_net.6": "encoder.layer2",
+    "encoder_net.1": "encoder.norm1", "encoder_net.2": "encoder.layer1", "encoder_net.4": "encoder.norm2",
+    "encoder_net.6": "encoder.layer2",
     "encoder_net.7": "encoder.layer3", "encoder_net.8.mu": "encoder.mean", "encoder_net.8.logvar": "encoder.spread",
     "decoder_net.0": "decoder.layer1", "decoder_net.3": "decoder.layer2", "decoder_net.5": "decoder.layer3",
 }  # fmt: skip
@@ -38,16 +39,16 @@ def load_vposer(name_or_path: str | os.PathLike) -> VPoser:
     """Read a pose prior. No code in a file is ever run.
 
     Args:
-        name_or_path: "free", the prior inside the package; the folder or the snapshot (.pt) of VPoser v1; the folder or the checkpoint (.ckpt) of
-            VPoser v2; an .npz of :meth:`VPoser.save`. Of several snapshots the one with the highest epoch in its name is taken; `.notes`
-            of the result says which.
+        name_or_path: "free", the prior inside the package; the folder or the snapshot (.pt) of VPoser v1; the folder or
+            the checkpoint (.ckpt) of VPoser v2; an .npz of :meth:`VPoser.save`. Of several snapshots the one with the
+            highest epoch in its name is taken; `.notes` of the result says which.
 
     Returns:
         The prior on the CPU, float32, frozen.
 
     Raises:
-        PgtfastError: there is no such file, it is none of these kinds, a tensor is missing, unexpected, of a wrong shape or not finite, or the
-            file asks for code.
+        PgtfastError: there is no such file, it is none of these kinds, a tensor is missing, unexpected, of a wrong
+            shape or not finite, or the file asks for code.
     """
     if str(name_or_path) == "free":
         with resources.as_file(resources.files("pgtfast") / "assets" / "free_prior.npz") as path:
@@ -57,7 +58,8 @@ def load_vposer(name_or_path: str | os.PathLike) -> VPoser:
         return _load_file(*_newest_snapshot(path))
     if not path.exists():
         raise PgtfastError(
-            f"{path}: no such file or folder. Wanted 'free', the folder of VPoser v1 (vposer_v1_0) or v2 (V02_05), a .pt, a .ckpt or an .npz"
+            f"{path}: no such file or folder. Wanted 'free', the folder of VPoser v1 (vposer_v1_0) or v2 (V02_05), a "
+            ".pt, a .ckpt or an .npz"
         )
     return _load_file(path, ())
 
@@ -73,7 +75,8 @@ def _newest_snapshot(folder: Path) -> tuple[Path, tuple[str, ...]]:
     ]
     if not found:
         raise PgtfastError(
-            f"{folder}: no *.pt (v1) or *.ckpt (v2) in it or in its folder snapshots; wanted an unpacked VPoser download, e.g. vposer_v1_0 or V02_05"
+            f"{folder}: no *.pt (v1) or *.ckpt (v2) in it or in its folder snapshots; wanted an unpacked VPoser "
+            "download, e.g. vposer_v1_0 or V02_05"
         )
     newest = max(found, key=_epoch)
     note = f"of {len(found)} snapshots in {folder} took {newest.name}, the highest epoch in the names"
@@ -102,7 +105,9 @@ def _load_file(path: Path, notes: tuple[str, ...]) -> VPoser:
 
 
 def _read_state(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The state dict in a torch file, without the names that belong to a body model, and notes on what was left aside."""
+    """The state dict in a torch file, without the names that belong to a body model, and notes on what was left
+    aside.
+    """
     notes: list[str] = []
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
@@ -112,7 +117,10 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         try:
             value, aside = read_torch_zip(path)
         except PgtfastError as refusal:
-            cure = "If you trust it, save its weights alone where it was made: torch.save(checkpoint['state_dict'], 'weights.pt')"
+            cure = (
+                "If you trust it, save its weights alone where it was made: torch.save(checkpoint['state_dict'], "
+                "'weights.pt')"
+            )
             raise PgtfastError(f"{refusal}. {cure}") from error
         notes.append(f"left aside in {path.name}: {', '.join(aside)}")
     except Exception as error:  # torch raises a dozen kinds for damaged files
@@ -123,7 +131,8 @@ def _read_state(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         value = value["state_dict"]
     if not isinstance(value, dict) or not value or not all(isinstance(v, Tensor) for v in value.values()):
         raise PgtfastError(
-            f"{path}: wanted a state dict of tensors, or a checkpoint with one under 'state_dict'; got {type(value).__name__}"
+            f"{path}: wanted a state dict of tensors, or a checkpoint with one under 'state_dict'; got "
+            f"{type(value).__name__}"
         )
     body = sorted(str(k) for k in value if str(k).startswith(_ASIDE))
     if body:
@@ -138,7 +147,8 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str, str
     if any(k.startswith(("encoder_net.", "decoder_net.")) for k in state):
         return "v2", _KEYS_V2
     raise PgtfastError(
-        f"{path}: neither VPoser v1 (bodyprior_* keys) nor v2 (vp_model.encoder_net.* keys); it holds {sorted(state)[:8]} ..."
+        f"{path}: neither VPoser v1 (bodyprior_* keys) nor v2 (vp_model.encoder_net.* keys); it holds "
+        f"{sorted(state)[:8]} ..."
     )
 
 

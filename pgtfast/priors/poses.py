@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 BODY_JOINTS = (
-    "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3", "left_foot", "right_foot",
-    "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+    "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3",
+    "left_foot", "right_foot",
+    "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_wrist", "right_wrist",
     "left_hand", "right_hand",
 )  # fmt: skip
 """SMPL's joints 1..23. A pose prior covers the first 21."""
@@ -28,8 +30,8 @@ def mirror_pose(pose: Tensor) -> Tensor:
         The same shape.
 
     Convention:
-        The mirror plane is x = 0 of the rest frame, so a rotation vector (x, y, z) becomes (x, -y, -z), and a matrix M becomes D M D with
-        D = diag(-1, 1, 1).
+        The mirror plane is x = 0 of the rest frame, so a rotation vector (x, y, z) becomes (x, -y, -z), and a matrix M
+        becomes D M D with D = diag(-1, 1, 1).
     """
     matrices = pose.dim() >= 3 and pose.shape[-2:] == (3, 3) and pose.shape[-3] in (21, 23)
     joints = pose.shape[-3] if matrices else pose.shape[-2] if pose.dim() >= 2 else 0

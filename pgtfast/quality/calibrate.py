@@ -19,7 +19,8 @@ _FOLDS = 5
 
 
 def fit_models(method: str, signals: Mapping[str, np.ndarray], error_mm: np.ndarray) -> list[QualityModel]:
-    """Models for all signals that are known of most people, and for those that other runs may have alone; the richest first.
+    """Models for all signals that are known of most people, and for those that other runs may have alone; the richest
+    first.
 
     Args:
         method: of the record.
@@ -49,7 +50,8 @@ def _fit(method: str, names: tuple[str, ...], signals: Mapping[str, np.ndarray],
     columns, good = columns[there], error_mm[there] <= BOUND_MM
     if len(good) < FEWEST or min(good.sum(), (~good).sum()) < FEWEST // 10:
         raise PgtfastError(
-            f"--calibrate: {len(good)} people with {', '.join(names)}, {good.sum()} of them within {BOUND_MM:g} mm; wanted at least {FEWEST} people, "
+            f"--calibrate: {len(good)} people with {', '.join(names)}, {good.sum()} of them within {BOUND_MM:g} mm; "
+            f"wanted at least {FEWEST} people, "
             f"{FEWEST // 10} within and {FEWEST // 10} beyond"
         )
     center, scale = columns.mean(0), np.maximum(columns.std(0), 1e-6)
@@ -87,9 +89,10 @@ def check_quality(quality: np.ndarray, error_mm: np.ndarray) -> dict[str, Any]:
         error_mm: (N,) PA-MPJPE.
 
     Returns:
-        people; auroc of telling those beyond the bound from those within; reliability: of each tenth of [0, 1] the people, their mean quality and the
-        share that is good; calibration_error, the mean distance of the two weighed by people; brier; risk_coverage: for the shares kept, best first,
-        the mean error of who is kept (mm) and the quality of the last.
+        people; auroc of telling those beyond the bound from those within; reliability: of each tenth of [0, 1] the
+        people, their mean quality and the share that is good; calibration_error, the mean distance of the two weighed
+        by people; brier; risk_coverage: for the shares kept, best first, the mean error of who is kept (mm) and the
+        quality of the last.
     """
     known = np.isfinite(quality) & np.isfinite(error_mm)
     q, error = quality[known], error_mm[known]
@@ -117,7 +120,8 @@ def check_quality(quality: np.ndarray, error_mm: np.ndarray) -> dict[str, Any]:
         "brier": float(((q - good) ** 2).mean()),
         "reliability": reliability,
         "risk_coverage": [
-            {"kept_share": n / len(q), "pa_mpjpe_mm": float(error[order[:n]].mean()), "min_quality": float(q[order[n - 1]])}
+            {"kept_share": n / len(q), "pa_mpjpe_mm": float(error[order[:n]].mean()),
+                "min_quality": float(q[order[n - 1]])}
             for n in kept
         ],
     }  # fmt: skip

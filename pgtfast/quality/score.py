@@ -1,4 +1,6 @@
-"""How likely a body is a good one, from what can be seen without its truth; calibrated on the free world (`pgtfast.evaluate`)."""
+"""How likely a body is a good one, from what can be seen without its truth; calibrated on the free world
+(`pgtfast.evaluate`).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ SIGNALS: dict[str, float | None] = {
     "limit_violation": 0.02,
     "truncation": None,
 }
-"""Signal -> what is added before its logarithm is taken; None takes it as it is. What each is stands in docs/quality.md."""
+"""Signal -> what is added before its logarithm is taken; None takes it as it is. What each is stands in
+docs/quality.md.
+"""
 _KIND = "pgtfast-quality"
 
 
@@ -76,7 +80,8 @@ class Quality:
     """Of the file."""
 
     def score(self, method: str, signals: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Quality in [0, 1] of N bodies: each by the first model whose signals are all known, NaN where no model serves.
+        """Quality in [0, 1] of N bodies: each by the first model whose signals are all known, NaN where no model
+        serves.
 
         Args:
             method: of the record.
@@ -170,5 +175,6 @@ def _model(held: dict) -> QualityModel:
         raise ValueError(f"model of {signals}: its curve does not rise from 0 to 1")
     numbers = {name: tuple(map(float, held[name])) for name in ("center", "scale", "coefficients")}
     return QualityModel(
-        str(held["method"]), signals, **numbers, intercept=float(held["intercept"]), knots=knots, people=int(held["people"])
+        str(held["method"]), signals, **numbers, intercept=float(held["intercept"]), knots=knots,
+        people=int(held["people"])
     )  # fmt: skip

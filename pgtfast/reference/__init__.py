@@ -1,4 +1,6 @@
-"""Slow, plain-PyTorch twins of the fused ops: the specification. Same names and arguments as :mod:`pgtfast.ops`, any device, clean in float64."""
+"""Slow, plain-PyTorch twins of the fused ops: the specification. Same names and arguments as :mod:`pgtfast.ops`, any
+device, clean in float64.
+"""
 
 from .alignment import ProcrustesResult, procrustes_align
 from .chain import forward_kinematics, landmarks, vertices

@@ -29,10 +29,11 @@ def procrustes_align(
         with_scale: False keeps the scale at one (rigid alignment).
 
     Returns:
-        ProcrustesResult: aligned (..., K, 3) = scale * points @ rotation^T + translation, scale (...), rotation (..., 3, 3), always proper,
-        translation (..., 3). Where the points leave the rotation open, it is the smallest of the best: the identity for points that coincide (then
-        scale is 1, too) or have no weight, the shortest turn for points on a line. The gradient is that of the alignment where the
-        rotation is determined, and finite elsewhere.
+        ProcrustesResult: aligned (..., K, 3) = scale * points @ rotation^T + translation, scale (...), rotation (...,
+            3, 3), always proper,
+        translation (..., 3). Where the points leave the rotation open, it is the smallest of the best: the identity for
+        points that coincide (then scale is 1, too) or have no weight, the shortest turn for points on a line. The
+        gradient is that of the alignment where the rotation is determined, and finite elsewhere.
     """
     w = points.new_ones(points.shape[:-1]) if weights is None else weights.detach()
     total = w.sum(-1, keepdim=True)
@@ -58,7 +59,9 @@ def _tolerance(like: Tensor) -> float:
 
 
 def _nearest_rotation(matrix: Tensor) -> Tensor:
-    """Proper rotation R that maximises trace(R^T matrix), the smallest such where the matrix has rank one or zero; differentiable where it is unique."""
+    """Proper rotation R that maximises trace(R^T matrix), the smallest such where the matrix has rank one or zero;
+    differentiable where it is unique.
+    """
     with torch.no_grad():
         u, s, vh = torch.linalg.svd(matrix)
         (u1, u2, _), (v1, v2, _) = u.unbind(-1), vh.unbind(-2)
@@ -71,7 +74,8 @@ def _nearest_rotation(matrix: Tensor) -> Tensor:
         rotation = u @ v.transpose(-1, -2)
     if not matrix.requires_grad:
         return rotation
-    # dR = U Omega V^T with Omega_ij = (A_ij - A_ji) / (s_i + s_j), A = U^T dM V; written so that autograd forms it, value unchanged.
+    # dR = U Omega V^T with Omega_ij = (A_ij - A_ji) / (s_i + s_j), A = U^T dM V; written so that autograd forms it,
+    # value unchanged.
     a = u.transpose(-1, -2) @ matrix @ v
     denominator = s[..., :, None] + s[..., None, :]
     tiny = denominator <= _tolerance(matrix) * s[..., :1, None]
@@ -80,7 +84,9 @@ def _nearest_rotation(matrix: Tensor) -> Tensor:
 
 
 def _carry(v1: Tensor, v2: Tensor, u1: Tensor) -> Tensor:
-    """Where the smallest rotation from v1 to u1 takes v2 (v1, v2 orthonormal); if u1 is opposite to v1, half a turn about v2."""
+    """Where the smallest rotation from v1 to u1 takes v2 (v1, v2 orthonormal); if u1 is opposite to v1, half a turn
+    about v2.
+    """
     gap, lean = 1 + (u1 * v1).sum(-1, keepdim=True), (u1 * v2).sum(-1, keepdim=True)
     opposite = gap < 1e-3
     step = lean / torch.where(opposite, 1.0, gap)

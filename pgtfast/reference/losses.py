@@ -83,9 +83,10 @@ def keypoint_loss(
 ) -> KeypointLoss:
     """2D keypoint loss of posed bodies with L2 on latent and shape.
 
-    ``data = sum_k w_k rho(project(X_k) - keypoint_k) / number of valid entries``, an entry being valid where its weight is positive (two entries a
-    joint with norm "coordinate", one with "euclidean"); ``latent = mean(z^2)``, ``betas = mean(beta^2)``; ``total = data + latent_weight * latent +
-    betas_weight * betas``. Invalid entries count neither in the sum nor in the denominator.
+    ``data = sum_k w_k rho(project(X_k) - keypoint_k) / number of valid entries``, an entry being valid where its weight
+    is positive (two entries a joint with norm "coordinate", one with "euclidean"); ``latent = mean(z^2)``,
+    ``betas = mean(beta^2)``; ``total = data + latent_weight * latent + betas_weight * betas``. Invalid entries count
+    neither in the sum nor in the denominator.
 
     Args:
         pose: (..., J, 3) rotation vectors or (..., J, 3, 3) matrices.

@@ -39,8 +39,9 @@ def rotvec_to_matrix(rotvec: Tensor) -> Tensor:
 def matrix_to_rotvec(matrix: Tensor) -> Tensor:
     """Rotation vectors of rotation matrices, with angle in [0, pi].
 
-    A quaternion is read off the largest of the four diagonal combinations, so the result is accurate at 0 and at pi, where the axis is
-    taken from the symmetric part. At exactly pi, where both signs of the axis are right, its largest component is positive.
+    A quaternion is read off the largest of the four diagonal combinations, so the result is accurate at 0 and at pi,
+    where the axis is taken from the symmetric part. At exactly pi, where both signs of the axis are right, its largest
+    component is positive.
 
     Args:
         matrix: (..., 3, 3) rotation matrices (proper, orthonormal; not checked).
@@ -81,8 +82,8 @@ def rot6d_to_matrix(x: Tensor, layout: str = "column") -> Tensor:
 
     Args:
         x: (..., 6).
-        layout: "column" reads x as a (3, 2) matrix whose columns are the two vectors (Pose2Pose, SPIN, VPoser); "row" reads two
-            consecutive triples (4D-Humans).
+        layout: "column" reads x as a (3, 2) matrix whose columns are the two vectors (Pose2Pose, SPIN, VPoser); "row"
+            reads two consecutive triples (4D-Humans).
 
     Returns:
         (..., 3, 3) with the orthonormal vectors as columns in both layouts.

@@ -43,7 +43,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence
 
 def tiles(values: Iterable[tuple[str, str]]) -> str:
     """Large numbers: (number, what it is)."""
-    return tag("div", "".join(tag("div", tag("b", text(n)) + tag("span", text(what)), class_="tile") for n, what in values), class_="tiles")  # fmt: skip
+    return tag(
+        "div",
+        "".join(tag("div", tag("b", text(n)) + tag("span", text(what)), class_="tile") for n, what in values),
+        class_="tiles",
+    )
 
 
 def plots(found: Iterable[Plot]) -> str:

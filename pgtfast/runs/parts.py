@@ -116,7 +116,8 @@ class Store(RunFolder):
             size, known = part.stat().st_size, told.get(part.name)
             if known is not None and known.bytes != size:
                 raise PgtfastError(
-                    f"{part}: has {size} bytes, {MANIFEST} says {known.bytes}: not as it was written; remove it and run the same command to make its rows again"
+                    f"{part}: has {size} bytes, {MANIFEST} says {known.bytes}: not as it was written; remove it and "
+                    "run the same command to make its rows again"
                 )
             # one without a line was written right before a kill
             there[part.name] = known or PartNote(part.name, _rows(part), size)

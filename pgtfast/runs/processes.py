@@ -18,7 +18,9 @@ from .._errors import PgtfastError
 from .stop import Stop
 
 TRIES = 2
-"""So many processes may die over a piece before it is given up, and so many for each of the first ones without a piece."""
+"""So many processes may die over a piece before it is given up, and so many for each of the first ones without a
+piece.
+"""
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 """Signals that the parent alone heeds."""
@@ -84,7 +86,8 @@ def run_processes(
                         elif not workers:
                             failed.append(
                                 f"{idle} processes died without a {piece}, the last with exit code {died} "
-                                "(negative: a signal; out of memory?); the same command goes on from the parts that are there"
+                                "(negative: a signal; out of memory?); the same command goes on from the parts that "
+                                "are there"
                             )
                     continue
                 if kind == "next":

@@ -21,8 +21,8 @@ class MappedJoints(NamedTuple):
 def map_joints(points: Tensor, src: str | Skeleton, dst: str | Skeleton) -> MappedJoints:
     """Reorders joints from one set to another.
 
-    Joints are matched by name alone ("left_hip" and "L_Hip" are one name). Two sets may use a name for points that lie some
-    centimetres apart (COCO's and SMPL's hips): this function does not move points.
+    Joints are matched by name alone ("left_hip" and "L_Hip" are one name). Two sets may use a name for points that lie
+    some centimetres apart (COCO's and SMPL's hips): this function does not move points.
 
     Args:
         points: (..., K, D) in the order of `src`, any unit; a confidence may be among the D columns.

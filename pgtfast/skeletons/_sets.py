@@ -94,7 +94,8 @@ _SETS = {
         ),
         _make(
             "lsp14",
-            "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck Head_top",
+            "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck "
+            "Head_top",
             f"Neck-Head_top Neck-L_Shoulder-L_Hip Neck-R_Shoulder-R_Hip L_Hip-R_Hip {_LIMB_LINES}",
         ),
         _make("mupots17", _MPI, _TRUNK_LINES),
@@ -103,7 +104,8 @@ _SETS = {
         # SPIN's "Jaw (H36M)" and "Head (H36M)" are Human3.6M's head and head top; its own head top is LSP's.
         _make(
             "spin24",
-            "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck Head_top "
+            "R_Ankle R_Knee R_Hip L_Hip L_Knee L_Ankle R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck "
+            "Head_top "
             "Pelvis Thorax Torso Jaw Head_H36M Nose L_Eye R_Eye L_Ear R_Ear",
             f"Pelvis-L_Hip Pelvis-R_Hip Pelvis-Torso-Thorax-Neck-Jaw-Head_H36M-Head_top Jaw-Nose {_FACE_LINES} "
             f"Thorax-L_Shoulder Thorax-R_Shoulder {_LIMB_LINES}",
@@ -116,7 +118,8 @@ _SETS = {
         ),
         _make(
             "crowdpose14",
-            "L_Shoulder R_Shoulder L_Elbow R_Elbow L_Wrist R_Wrist L_Hip R_Hip L_Knee R_Knee L_Ankle R_Ankle Head_top Neck",
+            "L_Shoulder R_Shoulder L_Elbow R_Elbow L_Wrist R_Wrist L_Hip R_Hip L_Knee R_Knee L_Ankle R_Ankle "
+            "Head_top Neck",
             f"Neck-Head_top Neck-L_Shoulder-L_Hip Neck-R_Shoulder-R_Hip L_Hip-R_Hip {_LIMB_LINES}",
         ),
         _make(
@@ -127,7 +130,8 @@ _SETS = {
         ),
         _make(
             "insta25",
-            "R_Heel R_Knee R_Hip L_Hip L_Knee L_Heel R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck Head_top "
+            "R_Heel R_Knee R_Hip L_Hip L_Knee L_Heel R_Wrist R_Elbow R_Shoulder L_Shoulder L_Elbow L_Wrist Neck "
+            "Head_top "
             "Nose L_Eye R_Eye L_Ear R_Ear L_Big_toe R_Big_toe L_Small_toe R_Small_toe L_Ankle R_Ankle",
             f"Nose-Neck-Head_top {_FACE_LINES} Neck-L_Shoulder-L_Hip Neck-R_Shoulder-R_Hip L_Hip-R_Hip {_LIMB_LINES} "
             f"{_FOOT_LINES}",

@@ -44,7 +44,9 @@ class Skeleton:
 
     @cached_property
     def flip_permutation(self) -> tuple[int, ...]:
-        """For each joint the index that takes its place in a mirrored picture: ``flipped = points[..., permutation, :]``."""
+        """For each joint the index that takes its place in a mirrored picture:
+        ``flipped = points[..., permutation, :]``.
+        """
         order = list(range(len(self.joints)))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left

@@ -17,12 +17,12 @@ def read_clips(path: Path) -> dict[str, np.ndarray]:
     """Read recorded poses.
 
     Args:
-        path: npz with `poses` (N, 24, 3) or (N, 72), rotation vectors of SMPL's joints in a frame with y up, radians, and, if there is, `src`
-            (N,), which names the clip of each.
+        path: npz with `poses` (N, 24, 3) or (N, 72), rotation vectors of SMPL's joints in a frame with y up, radians,
+            and, if there is, `src` (N,), which names the clip of each.
 
     Returns:
-        Poses (M, 24, 3) float32 by set: one clip in five is the test's, the others are those of wild and bridge. Without `src`, or of fewer
-        clips than five, all have all.
+        Poses (M, 24, 3) float32 by set: one clip in five is the test's, the others are those of wild and bridge.
+        Without `src`, or of fewer clips than five, all have all.
 
     Raises:
         PgtfastError: the file cannot be read, or holds something else.

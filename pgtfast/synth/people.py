@@ -20,7 +20,8 @@ TRIES = 12
 _BONES = (
     ("pelvis", "spine1"), ("spine1", "spine3"), ("spine3", "neck"), ("neck", "head"),
     *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in
-      (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"), ("ankle", "foot"))),
+      (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"),
+          ("ankle", "foot"))),
 )  # fmt: skip
 _SPHERES = 5
 _SIDES = ("left", "right")
@@ -146,8 +147,8 @@ class Cast:
             temperature: standard deviation of the latent; 1 is the prior's own.
             middle: (32,) latent about which to draw; None for the prior's.
             betas: (10,) shape; None draws one.
-            clips: (M, 24, 3) recorded poses, rotation vectors in a frame with y up, of which one, or its mirror image, is taken; None draws
-                from the prior.
+            clips: (M, 24, 3) recorded poses, rotation vectors in a frame with y up, of which one, or its mirror image,
+                is taken; None draws from the prior.
         """
         if betas is None:
             betas = np.clip(1.1 * rng.standard_normal(self.body.num_betas), -2.6, 2.6).astype(np.float32)
@@ -207,7 +208,9 @@ class Cast:
         return {name: at for at, name in enumerate(self.body.joint_names)}
 
     def _tread(self, orient: np.ndarray, rotations: np.ndarray, betas: Tensor) -> np.ndarray:
-        """Lay the soles of the feet that bear the body on the floor, as far as ankles bend: nobody stands on tiptoe unawares."""
+        """Lay the soles of the feet that bear the body on the floor, as far as ankles bend: nobody stands on tiptoe
+        unawares.
+        """
         placed = self.body.joints_plan(
             global_orient=torch.from_numpy(orient[None].astype(np.float32)),
             body_pose=torch.from_numpy(rotations),

@@ -38,7 +38,7 @@ SPREAD = {
     "left_hip": 1.6,
     "right_hip": 1.6,
 }
-"""How far keypoints are annotated from the truth against the usual: eyes are seen to a point, hips are somewhere under cloth."""
+"""Noise of annotated keypoints against the usual: eyes are seen to a point, hips are somewhere under cloth."""
 
 SMALLEST_AREA = 80.0
 """Square pixels: people of whom less is seen have no annotation."""
@@ -88,7 +88,7 @@ class Posed(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """The n samples of a picture that see a body's surface; one stands for all of a pixel that sees one part of one body."""
+    """The n samples of an image that see a body's surface; one stands for all of a pixel with one part of one body."""
 
     row: np.ndarray
     column: np.ndarray
@@ -112,8 +112,8 @@ class Picture(NamedTuple):
     center: np.ndarray
     """(2,) pixels."""
     people: list[dict]
-    """One a person who can be seen: the columns of `Truth` but the ids, and bbox (4,), area, keypoints (17, 2) with the annotator's noise,
-    flags (17,) of the annotation and, in the studio, h36m17 (17, 3) metres, camera frame."""
+    """One a person who can be seen: the columns of `Truth` but the ids, and bbox (4,), area, keypoints (17, 2) with the
+    annotator's noise, flags (17,) of the annotation and, in the studio, h36m17 (17, 3) metres, camera frame."""
 
 
 class Painter:
@@ -213,7 +213,8 @@ class Painter:
         out = body(**known)
         return Posed(
             rotvec.numpy(), body_pose.numpy(), betas.numpy(), transl, out.vertices.numpy(), out.joints.numpy(),
-            self.cast.landmarks(**known).numpy(), self.cast.prior.encode(body_pose[:, :63].unflatten(1, (21, 3))).mean.numpy(),
+            self.cast.landmarks(**known).numpy(),
+            self.cast.prior.encode(body_pose[:, :63].unflatten(1, (21, 3))).mean.numpy(),
         )  # fmt: skip
 
     def _mocap(self, posed: Posed) -> np.ndarray:
@@ -235,7 +236,7 @@ class Painter:
         return (people * np.int16(self.cast.body.num_joints) + one).ravel()
 
     def _samples(self, number_of: np.ndarray, vertices: np.ndarray, faces: np.ndarray, view: View) -> Samples:
-        """Where on its triangle each sample's ray ends: the corners' share is the volume that the ray spans with the other two."""
+        """Where on its triangle each sample's ray ends: a corner has the volume that the ray spans with the others."""
         hit = number_of >= 0
         rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
         if not len(rows):
@@ -293,7 +294,9 @@ class Painter:
         return light_of
 
     def _develop(self, rng, backdrop: np.ndarray, samples: Samples, color: np.ndarray, *, plain: bool) -> np.ndarray:
-        """Lay the people over the place, and make a camera's picture of the light; a plain one is neither blurred nor misexposed."""
+        """Lay the people over the place, and make a camera's picture of the light; a plain one is neither blurred nor
+        misexposed.
+        """
         width, height = self.size
         soft = rng.uniform(0, 0.9) if rng.random() < 0.6 and not plain else 0.0
         pixel = samples.row // SAMPLES * width + samples.column // SAMPLES
@@ -341,7 +344,8 @@ class Painter:
             person_at = np.where(which < 0, -1, owner[which])
             distance = np.where(which < 0, depth[place[1] // SAMPLES, place[0] // SAMPLES], samples.depth[which])
             visibility, covered = self._visibility(seen, posed.landmarks[at], at, person_at, distance, scene.view)
-            # what the own body hides is placed by guess; of what other things hide, some is guessed worse, the rest left out
+            # what the own body hides is placed by guess; of what other things hide, some is guessed worse, the rest
+            # left out
             flags = np.where(covered & (rng.random(len(seen)) < DROPPED), 0, visibility).astype(np.int8)
             spread = self.keypoint_noise * self._spread * np.where(visibility == 2, 1.0, np.where(covered, 3.0, 2.0))
             keypoints = np.clip(seen + noise * spread[:, None], (-0.5, -0.5), (width - 0.5, height - 0.5))
@@ -376,8 +380,9 @@ class Painter:
         return np.array([SPREAD.get(name, 1.0) for name in self.cast.landmarks.names])
 
     def _visibility(self, seen, landmarks, person: int, owner, distance, view: View) -> tuple[np.ndarray, np.ndarray]:
-        """Of 17 landmarks, where person `owner` (-1: nobody) is seen at a `distance`: int8, 2 where the surface near it is what its pixel shows, 1 where something hides it, 0 outside the image; and bool,
-        whether what hides it is not the person's own body."""
+        """Of 17 landmarks, where person `owner` (-1: nobody) is seen at a `distance`: int8, 2 where the surface near it
+        is what its pixel shows, 1 where something hides it, 0 outside the image; and bool, whether what hides it is not
+        the person's own body."""
         inside = ((seen > -0.5) & (seen < np.array(self.size) - 0.5)).all(1)
         ray = np.concatenate(((seen - view.center) / view.focal, np.ones((len(seen), 1))), 1)
         surface = ray * distance[:, None]

@@ -21,7 +21,9 @@ HALF_ROOM = 4.5
 """Metres from the middle of the floor to the walls."""
 _CORNER = 3.4
 _MIDDLE, _SPREAD = 0.4, 0.35
-"""Standard deviations of the latent: of the activities about the prior's mean, and of their moments about the activity."""
+"""Standard deviations of the latent: of the activities about the prior's mean, and of their moments about the
+activity.
+"""
 _TO_ROOM = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """From the drawing's world (y down) to the data set's (z up)."""
 
@@ -39,7 +41,8 @@ class Calibration(NamedTuple):
     """A camera as the data set's files give it.
 
     Convention:
-        World: z up, origin on the floor. A world point X (millimetres) is at rotation @ X + translation in the camera frame.
+        World: z up, origin on the floor. A world point X (millimetres) is at rotation @ X + translation in the camera
+            frame.
     """
 
     rotation: np.ndarray
@@ -61,7 +64,9 @@ def moment_of(number: int) -> Moment:
 
 
 def view_of(seed: int, size: tuple[int, int], moment: Moment) -> View:
-    """The camera that takes a picture: near a corner, aimed at the middle; each subject came on a day of its own calibration."""
+    """The camera that takes a picture: near a corner, aimed at the middle; each subject came on a day of its own
+    calibration.
+    """
     rng = np.random.default_rng([seed, 0, moment.subject, moment.camera])
     corner = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1)])[moment.camera - 1]
     aside = corner * _CORNER + rng.normal(0, 0.15, 2)

@@ -55,7 +55,9 @@ def render_overlay(
 
 
 def one_camera(vertices: np.ndarray, focal: np.ndarray, center: np.ndarray):
-    """Bodies that cameras of their own see (P, 2), moved so that the first one's camera sees each at the same pixels; who looks smaller is farther."""
+    """Bodies that cameras of their own see (P, 2), moved so that the first one's camera sees each at the same pixels;
+    who looks smaller is farther.
+    """
     if focal.ndim == 1 or not len(focal):
         return vertices, focal.ravel()[:2], center.ravel()[:2]
     depth = vertices[..., 2:] * (focal[0, 0] / focal[:, None, :1])
@@ -73,7 +75,8 @@ def side_view(
 ) -> np.ndarray:
     """The bodies seen from their right in the picture: the camera's forward axis points to the left.
 
-    Bodies far apart in depth would be specks: each is drawn at its own height and moved in depth, side by side, in order of depth.
+    Bodies far apart in depth would be specks: each is drawn at its own height and moved in depth, side by side, in
+    order of depth.
 
     Args:
         vertices: (P, V, 3) metres, camera frame.

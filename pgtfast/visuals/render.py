@@ -54,7 +54,8 @@ def render_meshes(
 
 
 class MeshRenderer:
-    """What :func:`render_meshes` draws with, kept from picture to picture: a new one takes many times as long as the drawing.
+    """What :func:`render_meshes` draws with, kept from picture to picture: a new one takes many times as long as the
+    drawing.
 
     Args:
         size: width and height of the pictures in pixels.

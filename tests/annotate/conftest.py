@@ -30,7 +30,9 @@ def network(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def forks():
-    """Where child processes come from: a process that has imported everything and done nothing yet, so that they start at once."""
+    """Where child processes come from: a process that has imported everything and done nothing yet, so that they start
+    at once.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.annotate.children"])
     return context

@@ -1,4 +1,6 @@
-"""What is promised of runs that are killed, starved, raced and lied to: nobody is lost, nobody comes twice, nothing is read outside the folder."""
+"""What is promised of runs that are killed, starved, raced and lied to: nobody is lost, nobody comes twice, nothing is
+read outside the folder.
+"""
 
 from __future__ import annotations
 
@@ -223,7 +225,8 @@ def test_pictures_of_every_kind(network, tmp_path):
     draw = np.random.default_rng(1)
     noise = draw.integers(0, 256, (80, 96, 3), np.uint8)
     content, folder = made.content, made.images
-    names = ["truncated.jpg", "empty.jpg", "cmyk.jpg", "deep.png", "dot.png", "wide.jpg", "claims.png", "text.jpg", "pipe.jpg",
+    names = ["truncated.jpg", "empty.jpg", "cmyk.jpg", "deep.png", "dot.png", "wide.jpg", "claims.png", "text.jpg",
+        "pipe.jpg",
              "folder.jpg", "inner.jpg", "outer.jpg", "cut.png", "grey.png"]  # fmt: skip
     for image, name in zip(content["images"], names, strict=True):
         (folder / image["file_name"]).unlink()
@@ -262,8 +265,10 @@ def test_pictures_of_every_kind(network, tmp_path):
     table = read_records(tmp_path / "run", columns=("image_path", "valid", "reason")).to_pylist()
     told = {row["image_path"]: None if row["valid"] else row["reason"].partition(":")[0] for row in table}
     assert told == {
-        "truncated.jpg": "truncated", "empty.jpg": "empty", "cmyk.jpg": None, "deep.png": None, "dot.png": "no-box", "wide.jpg": None,
-        "claims.png": "too-large", "text.jpg": "format", "pipe.jpg": "missing", "folder.jpg": "missing", "inner.jpg": None,
+        "truncated.jpg": "truncated", "empty.jpg": "empty", "cmyk.jpg": None, "deep.png": None, "dot.png": "no-box",
+        "wide.jpg": None,
+        "claims.png": "too-large", "text.jpg": "format", "pipe.jpg": "missing", "folder.jpg": "missing",
+        "inner.jpg": None,
         "outer.jpg": "outside", "cut.png": "decode", "grey.png": None,
     }  # fmt: skip
     assert annotate(*words(made, network, tmp_path / "linked", "--follow-links")) == 0
@@ -309,7 +314,8 @@ def test_annotations_of_every_kind(network, tmp_path):
     later = max(entries[3], entries[4], key=lambda entry: places[id(entry)])
     wanted = {
         entries[0]["id"]: "bad-box", entries[1]["id"]: "bad-keypoints", -1 - places[id(entries[2])]: "no-id",
-        -1 - places[id(later)]: "duplicate-id", entries[5]["id"]: "outside", entries[6]["id"]: "outside", entries[7]["id"]: "bad-image",
+        -1 - places[id(later)]: "duplicate-id", entries[5]["id"]: "outside", entries[6]["id"]: "outside",
+        entries[7]["id"]: "bad-image",
         entries[8]["id"]: "bad-image", entries[9]["id"]: "no-image", -1 - places[id(entries[10])]: "no-id",
         -1 - places[id(entries[11])]: "no-id", entries[4]["id"]: None,
     }  # fmt: skip

@@ -198,7 +198,10 @@ def test_missing_keys_and_other_contents_are_named(tmp_path, arrays):
 
 
 def test_a_file_of_zeros_loads_and_says_so(tmp_path):
-    zeros = {key: np.zeros_like(value) if key != "kintree_table" and not isinstance(value, str) else value for key, value in bodies.body_arrays("smpl", vertices=SMALL).items()}  # fmt: skip
+    zeros = {
+        key: np.zeros_like(value) if key != "kintree_table" and not isinstance(value, str) else value
+        for key, value in bodies.body_arrays("smpl", vertices=SMALL).items()
+    }
     path = bodies.write_npz(tmp_path / "zeros.npz", zeros)
     with pytest.warns(
         UserWarning, match=r"zeros\.npz: v_template, weights, joint_regressor all zero: a placeholder file"

@@ -72,7 +72,8 @@ def test_forms_of_a_pose_are_one(body, batch):
     orient = reference.rotvec_to_matrix(given["global_orient"])
     forms = [
         (given["global_orient"], joints), (given["global_orient"].unsqueeze(-2), joints),
-        (given["global_orient"].unsqueeze(-2), given["body_pose"]), (orient, matrices), (orient.unsqueeze(-3), matrices),
+        (given["global_orient"].unsqueeze(-2), given["body_pose"]), (orient, matrices),
+        (orient.unsqueeze(-3), matrices),
     ]  # fmt: skip
     for global_orient, body_pose in forms:
         out = body(global_orient=global_orient, body_pose=body_pose, betas=given["betas"], transl=given["transl"])
@@ -181,16 +182,19 @@ def test_to_returns_copies(body):
 def test_errors_teach(body):
     cases = [
         ({"body_pose": random(2, 63)}, ValueError, r"body_pose: wanted \(\.\.\., 69\) or \(\.\.\., 23, 3\)"),
-        ({"betas": random(2, 9)}, ValueError, r"betas: wanted \(\.\.\., 10\), got \(2, 9\); load_body\(\.\.\., num_betas"),
+        ({"betas": random(2, 9)}, ValueError, r"betas: wanted \(\.\.\., 10\), got \(2, 9\); load_body\(\.\.\., "
+                                              r"num_betas"),
         ({"transl": random(2, 4)}, ValueError, r"transl: wanted \(\.\.\., 3\), got \(2, 4\)"),
-        ({"betas": random(2, 10).float()}, ValueError, r"betas: wanted torch.float64 on cpu like the body, got torch.float32"),
+        ({"betas": random(2, 10).float()}, ValueError, r"betas: wanted torch.float64 on cpu like the body, got "
+                                                       r"torch.float32"),
         ({"betas": [0.0] * 10}, TypeError, r"betas: wanted a torch.Tensor, got list"),
         ({"left_hand_pose": random(2, 45)}, TypeError, r"left_hand_pose: this body takes global_orient, body_pose"),
         ({"expression": random(2, 10)}, ValueError, r"expression: wanted \(\.\.\., 0\)"),
         ({"betas": random(2, 10), "transl": random(3, 3)}, ValueError, r"leading batch shapes .* do not broadcast"),
         (
             {"global_orient": random(2, 3), "body_pose": torch.eye(3).double().expand(2, 23, 3, 3)},
-            ValueError, r"global_orient: wanted \(\.\.\., 1, 3, 3\) matrices like the other pose arguments, got \(2, 3\)",
+            ValueError, r"global_orient: wanted \(\.\.\., 1, 3, 3\) matrices like the other pose arguments, got \(2, "
+                        r"3\)",
         ),
         (
             {"global_orient": random(3, 3), "body_pose": torch.eye(3).double().expand(3, 23, 3, 3)},

@@ -117,7 +117,8 @@ def test_a_person_behind_the_camera_is_not_projected(tmp_path):
         ("data", lambda tree: tree["images"][0].update(action_idx="x"), "key 'action_idx': wanted a whole number"),
         ("joint_3d", lambda tree: tree.pop("2"), "none of its 6 people can be used; the first: no-3d: .* is missing"),
         ("SMPL_NeuralAnnot", lambda tree: tree.pop("2"), "SMPL_NeuralAnnot.json: holds no frame"),
-        ("SMPL_NeuralAnnot", lambda tree: tree["2"]["1"]["0"].pop("trans"), r"\['2'\]\['1'\]\['0'\]: key 'trans': wanted 3"),
+        ("SMPL_NeuralAnnot", lambda tree: tree["2"]["1"]["0"].pop("trans"), r"\['2'\]\['1'\]\['0'\]: key 'trans': "
+                                                                            r"wanted 3"),
         ("SMPL_NeuralAnnot", lambda tree: tree["2"]["1"].update({"0": {"root_pose": []}}), "SMPL-X parameters"),
     ],
 )  # fmt: skip

@@ -56,7 +56,8 @@ def test_rows_and_names(tmp_path):
     people = read_instavariety(path, anchor="insta_variety_img")
     assert people.landmark_set == "insta25"
     assert people.image_path.tolist() == [
-        "train/walk.tfrecord/0/0.jpg", "train/walk.tfrecord/0/1.jpg", "train/walk.tfrecord/1/0.jpg", "train/walk.tfrecord/1/1.jpg",
+        "train/walk.tfrecord/0/0.jpg", "train/walk.tfrecord/0/1.jpg", "train/walk.tfrecord/1/0.jpg",
+        "train/walk.tfrecord/1/1.jpg",
     ]  # fmt: skip
     assert people.annotation_id.tolist() == [0, 1, 2, 3]
     assert not people.keypoints[:, 3].any()

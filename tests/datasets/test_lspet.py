@@ -26,7 +26,8 @@ def test_real_sample():
     assert not people.keypoints[~visible].any()
     sizes = check_image_sizes(people, root / "images", sample=None)
     assert (sizes.checked, sizes.missing) == (60, 0)
-    # Joints lie in the pictures, and so do the middles of the boxes, which invisible joints at negative places would pull out.
+    # Joints lie in the pictures, and so do the middles of the boxes, which invisible joints at negative places would
+    # pull out.
     reach = people.keypoints[..., :2].max(1)
     assert (reach < people.image_size + 2).all()
     middle = people.bbox[:, :2] + people.bbox[:, 2:] / 2

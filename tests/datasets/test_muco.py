@@ -71,7 +71,8 @@ def test_bodies_that_fit_are_kept(tmp_path):
         (lambda c: c["images"][0].update(c=[1]), "image 0: key 'c': wanted 2 numbers"),
         (lambda c: c["images"][0].update(f=[-1, 5]), "focal lengths above 0"),
         (lambda c: [i.update(f=[980, 980], c=[270, 480]) for i in c["images"]], "px beside their annotated places"),
-        (lambda c: [a.pop("keypoints_cam") for a in c["annotations"]], "none of its 4 people .* keypoints_cam: wanted 21 x 3"),
+        (lambda c: [a.pop("keypoints_cam") for a in c["annotations"]], "none of its 4 people .* keypoints_cam: "
+                                                                       "wanted 21 x 3"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path, change, message):

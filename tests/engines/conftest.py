@@ -28,7 +28,8 @@ def graphs() -> dict[str, bytes]:
 def about(checkpoint) -> EngineFile:
     """What the ONNX engine file of the network says of itself."""
     return EngineFile(
-        engine="onnxruntime", about=load_annotator(checkpoint).about, weights_sha256=file_sha256(checkpoint), precision="fp32",
+        engine="onnxruntime", about=load_annotator(checkpoint).about, weights_sha256=file_sha256(checkpoint),
+        precision="fp32",
         opset=18, library="onnx", library_version="1.0", pgtfast_version="0",
     )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""A small annotator with weights that say something: batch norms that are not the identity, heads that move with the picture."""
+"""A small annotator with weights that say something: batch norms that are not the identity, heads that move with the
+picture.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ PLAN = bytes(range(256)) * 40
 @pytest.fixture
 def rtx(about) -> EngineFile:
     return dataclasses.replace(
-        about, engine="tensorrt-rtx", library="tensorrt-rtx", library_version="1.2.3", architectures=("sm80", "sm89"), batch=(1, 4, 8),
+        about, engine="tensorrt-rtx", library="tensorrt-rtx", library_version="1.2.3", architectures=("sm80", "sm89"),
+        batch=(1, 4, 8),
         gpu="x",
     )  # fmt: skip
 

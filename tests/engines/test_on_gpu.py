@@ -27,7 +27,11 @@ def test_graphs_replay_what_calls_compute(precision, channels_last, cuda, checkp
     wanted = open_engine("torch", checkpoint)
     for count, seed in ((2, 0), (5, 1), (2, 2), (5, 3)):
         found = engine(crops(count, seed=seed).to(cuda))
-        check_close(type(found)(*(t.cpu() for t in found)), wanted(crops(count, seed=seed)), EXACT if precision == "fp32" else HALF)  # fmt: skip
+        check_close(
+            type(found)(*(t.cpu() for t in found)),
+            wanted(crops(count, seed=seed)),
+            EXACT if precision == "fp32" else HALF,
+        )
 
 
 def test_onnxruntime_with_the_cuda_provider(cuda, checkpoint, onnx_files):
@@ -48,11 +52,16 @@ def test_tensorrt(name, precision, cuda, checkpoint, graphs, about, tmp_path):
     here = (architecture(cuda),) if flavour.ahead_of_time else ()
     built = build(graphs[precision], flavour, CONFIG.input_size, batch=(1, 2, 4), architectures=here)
     file = dataclasses.replace(
-        about, engine=name, precision=precision, library=name, library_version=built.library_version, architectures=built.architectures,
+        about, engine=name, precision=precision, library=name, library_version=built.library_version,
+        architectures=built.architectures,
         gpu=built.gpu, batch=(1, 2, 4),
     )  # fmt: skip
     write_engine_file(tmp_path / "e", built.plan, file)
     engine = open_engine(name, tmp_path / "e", cuda)
     for count in (1, 4, 7):
         found = engine(crops(count).to(cuda))
-        check_close(type(found)(*(t.cpu() for t in found)), open_engine("torch", checkpoint)(crops(count)), EXACT if precision == "fp32" else HALF)  # fmt: skip
+        check_close(
+            type(found)(*(t.cpu() for t in found)),
+            open_engine("torch", checkpoint)(crops(count)),
+            EXACT if precision == "fp32" else HALF,
+        )

@@ -37,7 +37,8 @@ def test_what_fits_passes(rtx):
 @pytest.mark.parametrize(
     ("version", "gpu", "message"),
     [
-        ("1.8", "sm89", r"e.rtx: built by tensorrt-rtx 1\.7, installed is 1\.8; .*export it again, or install that version"),
+        ("1.8", "sm89", r"e.rtx: built by tensorrt-rtx 1\.7, installed is 1\.8; .*export it again, or install that "
+                        r"version"),
         ("1.7", "sm90", r"e.rtx: built for sm86, sm89, this GPU is sm90; export it again with --arch sm90"),
         ("1.7", None, r"an engine for GPUs \(sm86, sm89\), and the device is none: say --device cuda"),
     ],
@@ -47,7 +48,8 @@ def test_what_does_not_fit_is_refused(version, gpu, message, rtx):
         refuse_misfit("e.rtx", rtx, version, gpu)
 
 
-@pytest.mark.parametrize(("name", "command"), [("tensorrt", "pip install tensorrt"), ("tensorrt-rtx", r"pip install 'pgtfast\[rtx\]'")])  # fmt: skip
+@pytest.mark.parametrize(("name", "command"), [("tensorrt", "pip install tensorrt"), ("tensorrt-rtx", r"pip install "
+                                                                                                      r"'pgtfast\[rtx\]'")])  # fmt: skip
 def test_a_missing_library_is_named(name, command, rtx, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, FLAVOURS[name].module, None)
     write_engine_file(tmp_path / "e", b"plan", dataclasses.replace(rtx, engine=name))
@@ -66,7 +68,9 @@ def test_an_engine_of_another_version_is_refused_when_it_is_opened(rtx, tmp_path
 
 
 class StandIn:
-    """An execution context by the names of TensorRT's, on memory of the CPU: each output is filled with a row's own sum, times a number of its own."""
+    """An execution context by the names of TensorRT's, on memory of the CPU: each output is filled with a row's own
+    sum, times a number of its own.
+    """
 
     def __init__(self, most: int) -> None:
         self.most, self.address, self.counts, self.streams = most, {}, [], []

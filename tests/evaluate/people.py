@@ -37,7 +37,8 @@ def people_of(truth: list[dict], *, off: float = 0.0, size: tuple[int, int] = (6
     pixels = np.array([person["landmarks_2d"] for person in truth], np.float64)
     low, high = pixels.min(1), pixels.max(1)
     return replace(
-        empty_people("world", [int(person["annotation_id"]) for person in truth]), landmark_set="coco17", image_path=np.array([f"{n:06d}.jpg" for n in range(count)], object),
+        empty_people("world", [int(person["annotation_id"]) for person in truth]), landmark_set="coco17",
+        image_path=np.array([f"{n:06d}.jpg" for n in range(count)], object),
         image_size=np.tile(size, (count, 1)),
         bbox=np.concatenate((low, high - low), 1),
         keypoints=np.concatenate((pixels + np.array([off, 0]), np.ones((count, 17, 1))), -1),

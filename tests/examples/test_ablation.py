@@ -79,7 +79,8 @@ def test_the_page_has_every_row(ablation):
     world = {"wild": 4, "studio": 4, "bridge": 2, "test": 2, "seed": 0}
     by_seed = {"0": scores, "1": {**scores, "pa_mpjpe_mm": 52.0}}
     split = {
-        "people": {"truth": 9, "compared": 8}, ablation.STANDING: {**scores, "reprojection_px": None}, "pgtfast.fit": scores,
+        "people": {"truth": 9, "compared": 8}, ablation.STANDING: {**scores, "reprojection_px": None},
+        "pgtfast.fit": scores,
         "configurations": dict.fromkeys(ablation.CONFIGURATIONS, by_seed),
     }  # fmt: skip
     result = {

@@ -42,7 +42,10 @@ def test_relus_in_front_of_fp8_stay(checkpoint, tmp_path):
     """ONNX Runtime's optimisations drop them."""
     graph, engine = tmp_path / "q.onnx", tmp_path / "f.onnx"
     graph.write_bytes(fp8_graph())
-    assert main(["--checkpoint", str(checkpoint), "--engine", "onnxruntime", "--onnx", str(graph), "--out", str(engine)]) == 0  # fmt: skip
+    assert (
+        main(["--checkpoint", str(checkpoint), "--engine", "onnxruntime", "--onnx", str(graph), "--out", str(engine)])
+        == 0
+    )
     assert read_engine_file(engine)[0].precision == "fp8"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -46,7 +46,10 @@ def test_precisions_stand_in_the_graph(graphs):
     types = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
     weights = {w.name: w.data_type for w in model.graph.initializer}
     casts = [(i, n.attribute[0].i) for i, n in enumerate(model.graph.node) if n.op_type == "Cast"]
-    assert [to for _, to in casts if to in (TensorProto.FLOAT, TensorProto.FLOAT16)] == [TensorProto.FLOAT16, TensorProto.FLOAT]  # fmt: skip
+    assert [to for _, to in casts if to in (TensorProto.FLOAT, TensorProto.FLOAT16)] == [
+        TensorProto.FLOAT16,
+        TensorProto.FLOAT,
+    ]
     back = casts[1][0]
     for at, node in enumerate(model.graph.node):
         if node.op_type == "Conv":

@@ -76,7 +76,9 @@ def test_pose_and_shape_move_joints(judge, network):
         def changed(image, name=name, by=by):
             found = network(image)
             values = getattr(found, name)
-            return found._replace(**{name: values + by * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))})  # fmt: skip
+            return found._replace(
+                **{name: values + by * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))}
+            )
 
         assert judge.compare("x", changed, CPU).joints_mm.p99 > 1, name
 
@@ -96,7 +98,8 @@ def test_percentiles():
 
 def report(*compared: Compared, ran: bool = True) -> Report:
     return Report(
-        file="f", engine="tensorrt-rtx", precision="fp16", weights_sha256="", crops="some", synthetic=True, count=4, bound=1.0,
+        file="f", engine="tensorrt-rtx", precision="fp16", weights_sha256="", crops="some", synthetic=True, count=4,
+        bound=1.0,
         engine_ran=ran, compared=compared,
     )  # fmt: skip
 

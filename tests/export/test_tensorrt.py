@@ -87,7 +87,9 @@ def test_tensorrt_builds_for_the_gpu_of_the_machine(graphs, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
 def test_the_path_of_tensorrt_on_the_module_of_tensorrt_rtx(graphs, tmp_path, monkeypatch):
-    """TensorRT itself is not at hand. Its sister has the same names, timing cache included (there it does nothing); only the GPU is made up."""
+    """TensorRT itself is not at hand. Its sister has the same names, timing cache included (there it does nothing);
+    only the GPU is made up.
+    """
     monkeypatch.setattr(_tensorrt, "_gpu_of_this_machine", lambda flavour: ("Some GPU", "sm89"))
     flavour = Flavour("tensorrt", "tensorrt_rtx", "", ahead_of_time=False)
     for _ in range(2):

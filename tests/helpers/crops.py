@@ -46,7 +46,8 @@ def make_scene(
         crop: width and height.
         augment: mirror every other crop, turn all by up to a radian, and scale them.
         axis_through_crop: the camera looks at the middle of every crop.
-        far: 38 to 45 m away, a focal length of 1,000 pixels and a zoom of 5: seen by one virtual camera of 5,000 pixels.
+        far: 38 to 45 m away, a focal length of 1,000 pixels and a zoom of 5: seen by one virtual camera of 5,000
+            pixels.
         center: pixel of the crop that shows the middle of the person; None for the crop's own middle.
         seed: of everything.
     """

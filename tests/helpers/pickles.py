@@ -32,7 +32,9 @@ def chumpy_stub():
 
 
 class Python2Writer:
-    """Writes protocol-0 and protocol-2 pickles the way Python 2 with old numpy and scipy did (8-bit text, old module paths)."""
+    """Writes protocol-0 and protocol-2 pickles the way Python 2 with old numpy and scipy did (8-bit text, old module
+    paths).
+    """
 
     def __init__(self, protocol: int) -> None:
         self.protocol = protocol
@@ -75,7 +77,8 @@ class Python2Writer:
         if type(value).__name__ in ("csc_matrix", "csr_matrix"):
             kind = value.format
             state = {
-                "_shape": tuple(map(int, value.shape)), "maxprint": 50, "data": value.data, "indices": value.indices, "indptr": value.indptr,
+                "_shape": tuple(map(int, value.shape)), "maxprint": 50, "data": value.data, "indices": value.indices,
+                "indptr": value.indptr,
             }  # fmt: skip
             return self._instance(f"scipy.sparse.{kind}", f"{kind}_matrix", state)
         raise TypeError(type(value))
@@ -110,7 +113,9 @@ class _Calls:
 
 
 def hostile(marker: str) -> dict[str, tuple[bytes, str]]:
-    """Hostile pickles: name -> (bytes, part of the name that must be refused). Each would make the file `marker` if it ran."""
+    """Hostile pickles: name -> (bytes, part of the name that must be refused). Each would make the file `marker` if it
+    ran.
+    """
     import builtins
     import functools
     import operator
@@ -156,7 +161,8 @@ def hostile(marker: str) -> dict[str, tuple[bytes, str]]:
         "numpy-load": (b"cnumpy\nload\n(S'x'\nI00\nI01\ntR.", "numpy.load"),
         "build-on-a-list": (b"](dS'__class__'\nN\x86b.", "BUILD"),
         "build-on-a-global": (b"cnumpy\nndarray\n}S'__reduce__'\nNsb.", "BUILD"),
-        "reconstructor-base": (b"ccopy_reg\n_reconstructor\n(cchumpy.ch\nCh\nc__builtin__\nlist\n]tR.", "_reconstructor"),
+        "reconstructor-base": (b"ccopy_reg\n_reconstructor\n(cchumpy.ch\nCh\nc__builtin__\nlist\n]tR.",
+            "_reconstructor"),
         "ndarray-subclass": (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\ndtype\n(I0\ntS'b'\ntR.", "_reconstruct"),
         "call-ndarray": (b"cnumpy\nndarray\n((I9\nttR.", "numpy.ndarray"),
         "encode-rot13": (b"c_codecs\nencode\n(Vabc\nVrot13\ntR.", "_codecs.encode"),

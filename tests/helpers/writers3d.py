@@ -108,7 +108,8 @@ def h36m(folder: Path, made: Scene, *, subject: int = 1, first_id: int = 1000, s
             name = f"s_{subject:02d}_act_02_subact_01_ca_{camera + 1:02d}/{frame * step + 1:06d}.jpg"
             images.append({
                 "id": number, "file_name": name, "width": made.size[0], "height": made.size[1], "subject": subject,
-                "action_name": "Directions", "action_idx": 2, "subaction_idx": 1, "cam_idx": camera + 1, "frame_idx": frame * step,
+                "action_name": "Directions", "action_idx": 2, "subaction_idx": 1, "cam_idx": camera + 1,
+                "frame_idx": frame * step,
             })  # fmt: skip
             annotations.append({"id": number, "image_id": number, "bbox": made.box(frame, camera)})
     cameras = {
@@ -198,7 +199,9 @@ def pw3d(path: Path, made: Scene, *, gender: object = "neutral", openpose: bool 
 def pw3d_sequence(
     path: Path, made: Scene, *, people: int = 2, name: str = "courtyard_hug_00", **changes: object
 ) -> Path:
-    """An official sequence file as Python 2 wrote it: body n is frame n // people of person n % people, each frame its own camera."""
+    """An official sequence file as Python 2 wrote it: body n is frame n // people of person n % people, each frame its
+    own camera.
+    """
     frames = len(made.pose) // people
     extrinsics = np.tile(np.eye(4), (frames, 1, 1))
     extrinsics[:, :3, :3], extrinsics[:, :3, 3] = made.rotation[:frames], made.translation[:frames]

@@ -20,8 +20,8 @@ def random_boxes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_a_box_is_cut_grown_and_widened():
     boxes = np.array([[-10.0, 20, 111, 61], [10, 20, 31, 201]])
     out = crops.crop_boxes(boxes, np.array([[640, 480]] * 2), SIZE)
-    # 0..110 x 20..80 (what sticks out on the left moves the box, as in Pose2Pose): the height grows to 110 / 0.75. 10..40 x 20..220: the width
-    # grows to 150. Then both by a quarter.
+    # 0..110 x 20..80 (what sticks out on the left moves the box, as in Pose2Pose): the height grows to 110 / 0.75.
+    # 10..40 x 20..220: the width grows to 150. Then both by a quarter.
     np.testing.assert_allclose(out[0], [55 - 68.75, 50 - 68.75 * 4 / 3, 137.5, 137.5 * 4 / 3])
     np.testing.assert_allclose(out[1], [25 - 93.75, 120 - 125, 187.5, 250])
 
@@ -90,7 +90,9 @@ def test_matrix_has_the_parts_that_the_batch_promises():
 
 
 def test_mirroring_first_is_exact_in_whole_pixels():
-    """A crop of the mirrored picture, by the box's mirrored centre, takes the very pixels that the folded matrix takes."""
+    """A crop of the mirrored picture, by the box's mirrored centre, takes the very pixels that the folded matrix
+    takes.
+    """
     plain, boxes, sizes, scale, rotation, _ = matrices(20, flip=False)
     folded, *_ = matrices(20, flip=True)
     mirrored = boxes.copy()

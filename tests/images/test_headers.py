@@ -1,4 +1,6 @@
-"""What a picture is told to be before it comes into a batch: of the size that the decoder will give, and readable by it."""
+"""What a picture is told to be before it comes into a batch: of the size that the decoder will give, and readable by
+it.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,10 @@ def test_sizes_of_turned_pictures(kind):
 @pytest.mark.parametrize("turn", [False, True])
 def test_a_large_batch_with_pictures_that_cannot_be_parsed(tmp_path, turn):
     """DALI ends the process where one of very many fails in its parser, so it must not get there."""
-    good, bad = {"a.jpg": picture("JPEG"), "b.png": picture("PNG", exif=TURNED), "c.tif": picture("TIFF", exif=TURNED)}, UNREADABLE  # fmt: skip
+    good, bad = (
+        {"a.jpg": picture("JPEG"), "b.png": picture("PNG", exif=TURNED), "c.tif": picture("TIFF", exif=TURNED)},
+        UNREADABLE,
+    )
     for name, data in {**good, **bad}.items():
         (tmp_path / name).write_bytes(data)
     names = [*list(good) * 40, *bad]

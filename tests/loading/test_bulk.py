@@ -1,4 +1,6 @@
-"""Crops of shards: those of a picture share its decode and are the same as decoded apart; nobody is left out without a reason."""
+"""Crops of shards: those of a picture share its decode and are the same as decoded apart; nobody is left out without a
+reason.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,9 @@ def test_bodies_are_drawn_where_the_keypoints_are_if_the_axis_passes_through_the
 
 
 def test_rows_keep_their_meaning_in_the_mirror(body):
-    """Only the left wrist is labelled: mirrored, it is the right one that the picture shows, at the same pixel mirrored."""
+    """Only the left wrist is labelled: mirrored, it is the right one that the picture shows, at the same pixel
+    mirrored.
+    """
     scene = make_scene(body, SUPERVISION, ("coco17", "coco17"), augment=False)
     keypoints = torch.zeros_like(scene.batch.keypoints)
     keypoints[:, ROW["coco17/left_wrist"]] = torch.tensor([480.0, 410.0, 0.7])
@@ -86,7 +88,9 @@ def test_mirrored_rotations_are_those_of_the_mirrored_body(body):
 
 
 def test_turn_is_that_of_the_pixels(body):
-    """A point to the right of the pelvis, turned by a quarter, is below it, in 2D and in 3D, and the body's root turns alike."""
+    """A point to the right of the pelvis, turned by a quarter, is below it, in 2D and in 3D, and the body's root turns
+    alike.
+    """
     scene = make_scene(body, SUPERVISION, ("p2p25",), augment=False)
     quarter = torch.tensor([torch.pi / 2])
     joints = torch.zeros(1, len(SUPERVISION), 4)

@@ -30,7 +30,13 @@ def test_sizes_and_names_are_pose2poses(head, pose):
     assert set(network.state_dict()) == {f"backbone.{n}" for n in names.resnet(50)} | names.heads()
     assert count(network.position_net) == 409_800
     parts = {name: count(part) for name, part in network.rotation_net.named_children()}
-    assert parts == {"conv": 1_050_112, "root_pose_out": 77_256, "pose_out": pose, "shape_out": 20_490, "cam_out": 6_147}  # fmt: skip
+    assert parts == {
+        "conv": 1_050_112,
+        "root_pose_out": 77_256,
+        "pose_out": pose,
+        "shape_out": 20_490,
+        "cam_out": 6_147,
+    }
     assert network.config.heatmap_size == (6, 8, 8)
 
 
@@ -93,7 +99,12 @@ def test_heads_compute_the_published_formulas(mode, head, output_stride):
         ])  # fmt: skip
         assert joined.shape == (25 * 515,)
         average = features.reshape(channels, -1).mean(1)
-        wanted = (linear("root_pose_out", joined), linear("pose_out", joined), linear("shape_out", average), linear("cam_out", average))  # fmt: skip
+        wanted = (
+            linear("root_pose_out", joined),
+            linear("pose_out", joined),
+            linear("shape_out", average),
+            linear("cam_out", average),
+        )
         for found, value in zip(got[1:], wanted, strict=True):
             np.testing.assert_allclose(found[b], value, atol=2e-3, rtol=1e-4)
 
@@ -164,7 +175,12 @@ def test_latents_without_their_prior_are_refused():
 
 @pytest.mark.parametrize("head", ["vposer", "rotations"])
 def test_zeros_give_finite_bodies_and_gradients(head, prior):
-    found = Prediction(*(torch.zeros(1, *s, requires_grad=True) for s in ((25, 3), (6,), (32 if head == "vposer" else 126,), (10,), (3,))))  # fmt: skip
+    found = Prediction(
+        *(
+            torch.zeros(1, *s, requires_grad=True)
+            for s in ((25, 3), (6,), (32 if head == "vposer" else 126,), (10,), (3,))
+        )
+    )
     bodies = place(found, NetworkConfig(head=head), prior)
     assert bodies.rotations.isfinite().all()
     (bodies.rotations * torch.randn_like(bodies.rotations)).sum().backward()

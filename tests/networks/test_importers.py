@@ -20,7 +20,9 @@ CONFIG = NetworkConfig(depth=18, width=WIDTH, input_size=(64, 64), head="rotatio
 def weights(module, prefix=""):
     """Every value told apart from every other."""
     state = module.state_dict()
-    return OrderedDict((f"{prefix}{n}", torch.randn(v.shape) if v.is_floating_point() else v + 7) for n, v in state.items())  # fmt: skip
+    return OrderedDict(
+        (f"{prefix}{n}", torch.randn(v.shape) if v.is_floating_point() else v + 7) for n, v in state.items()
+    )
 
 
 def write(path, value, **options):
@@ -77,7 +79,8 @@ def test_simple_baselines(tmp_path, form):
 
 def test_sixteen_joints_are_not_seventeen(tmp_path):
     path = write(tmp_path / "mpii.pth", weights(PoseResNet(16, 18, WIDTH, 4)))
-    with pytest.raises(PgtfastError, match=r"final_layer.weight \(16, .*17, (.|\n)*16 \(MPII\) joints, the network 17 \(COCO\)"):  # fmt: skip
+    with pytest.raises(PgtfastError, match=r"final_layer.weight \(16, .*17, (.|\n)*16 \(MPII\) joints, the network "
+                                           r"17 \(COCO\)"):  # fmt: skip
         import_weights(PoseResNet(17, 18, WIDTH, 4), path, source="simplebaseline", part="all")
     import_weights(PoseResNet(17, 18, WIDTH, 4), path, source="simplebaseline", part="backbone")
 
@@ -114,16 +117,20 @@ def test_rotations_are_not_latents(tmp_path):
     path = write(tmp_path / "snapshot_6.pth.tar", snapshot(Annotator(CONFIG))[1])
     latent = Annotator(NetworkConfig(depth=18, width=WIDTH, input_size=(64, 64)))
     before = untouched(latent)
-    with pytest.raises(PgtfastError, match=r"gives rotations \(head 'rotations'\), the network latents \(head 'vposer'\)"):  # fmt: skip
+    with pytest.raises(PgtfastError, match=r"gives rotations \(head 'rotations'\), the network latents \(head "
+                                           r"'vposer'\)"):  # fmt: skip
         import_weights(latent, path, source="pose2pose", part="all")
     assert_taken(latent, before)
 
 
 def test_3dcrowdnet(tmp_path):
     others = {"module.pose2feat.conv.0.weight": torch.zeros(2), "module.position_net.conv.0.weight": torch.zeros(2),
-              "module.rotation_net.graph_block.0.W": torch.zeros(2), "module.vposer.vposer.bodyprior_dec_fc1.weight": torch.zeros(2)}  # fmt: skip
+              "module.rotation_net.graph_block.0.W": torch.zeros(2),
+              "module.vposer.vposer.bodyprior_dec_fc1.weight": torch.zeros(2)}  # fmt: skip
     state = weights(ResNet(18, WIDTH), "module.backbone.")
-    path = write(tmp_path / "snapshot_6.pth.tar", {"epoch": 6, "network": state | others, "optimizer": {}, "scale": 1.0})  # fmt: skip
+    path = write(
+        tmp_path / "snapshot_6.pth.tar", {"epoch": 6, "network": state | others, "optimizer": {}, "scale": 1.0}
+    )
     report = import_weights(network := Annotator(CONFIG), path, source="3dcrowdnet")
     assert_taken(network.backbone, state, "module.backbone.")
     assert len(report.unexpected) == 4
@@ -140,7 +147,10 @@ def test_own_pose_network(tmp_path, kind):
     if kind == "network":
         save_pose_network(path, trained, about)
     else:
-        write(path, {**header(about), "step": 10, "network": trained.state_dict(), "optimizer": {"state": {}}, "best": None})  # fmt: skip
+        write(
+            path,
+            {**header(about), "step": 10, "network": trained.state_dict(), "optimizer": {"state": {}}, "best": None},
+        )
     report = import_weights(network := Annotator(CONFIG), path, source="pgtfast")
     assert_taken(network.backbone, trained.state_dict())
     assert {name.split(".")[0] for name in report.unexpected} == {"deconv_layers", "final_layer"}
@@ -149,14 +159,20 @@ def test_own_pose_network(tmp_path, kind):
 def test_every_name_that_does_not_fit_is_told_and_nothing_changes(tmp_path):
     state = weights(ResNet(18, WIDTH))
     del state["layer3.1.bn2.weight"], state["layer4.0.downsample.1.bias"]
-    state |= {"layer5.0.conv1.weight": torch.zeros(3), "neck.weight": torch.zeros(1), "conv1.weight": torch.zeros(8, 3, 7, 7)}  # fmt: skip
+    state |= {
+        "layer5.0.conv1.weight": torch.zeros(3),
+        "neck.weight": torch.zeros(1),
+        "conv1.weight": torch.zeros(8, 3, 7, 7),
+    }
     path = write(tmp_path / "odd.pth", state)
     network = ResNet(18, WIDTH)
     before = untouched(network)
     with pytest.raises(PgtfastError) as error:
         import_weights(network, path)
-    for told in ("odd.pth", "nothing was loaded", "missing in the file, 2: layer3.1.bn2.weight, layer4.0.downsample.1.bias",
-                 "unexpected in the file, 2: layer5.0.conv1.weight, neck.weight", "conv1.weight (8, 3, 7, 7) in the file, (4, 3, 7, 7) in the network",
+    for told in ("odd.pth", "nothing was loaded", "missing in the file, 2: layer3.1.bn2.weight, "
+                                                  "layer4.0.downsample.1.bias",
+                 "unexpected in the file, 2: layer5.0.conv1.weight, neck.weight", "conv1.weight (8, 3, 7, 7) in the "
+                                                                                  "file, (4, 3, 7, 7) in the network",
                  "8 channels wide, the network's 4: set `width`"):  # fmt: skip
         assert told in str(error.value)
     assert_taken(network, before)

@@ -231,7 +231,8 @@ def test_the_truth_has_no_loss(body, mode):
     reach = FOCAL * 2.5 / (CROP[0] * CROP[1]) ** 0.5
     columns = targets.rotations[..., :2].flatten(2)
     prediction = Prediction(
-        position=known.positions.smpl_joint_img, root_6d=columns[:, 0], pose=columns[:, 1:22].flatten(1), betas=targets.betas,
+        position=known.positions.smpl_joint_img, root_6d=columns[:, 0], pose=columns[:, 1:22].flatten(1),
+        betas=targets.betas,
         camera=torch.cat((transl[:, :2], (transl[:, 2:] / reach).logit()), 1),
     )  # fmt: skip
     # a joint of another set lies elsewhere than the base set's, and one position cannot be both

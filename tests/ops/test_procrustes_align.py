@@ -76,7 +76,9 @@ class TestProcrustesAlign(OpTests):
         assert (torch.linalg.det(rotation) - 1).abs().max() < bound
 
     def check_degenerate(self, points, target, dtype, device, weights=None, with_scale=True):
-        """Proper rotation, finite results and gradients, both as the reference has them; the reference's results are returned."""
+        """Proper rotation, finite results and gradients, both as the reference has them; the reference's results are
+        returned.
+        """
         arguments = {"points": points, "target": target, "weights": weights}
         there = convert({n: v for n, v in arguments.items() if v is not None}, dtype, device)
         there["points"].requires_grad_(), there["target"].requires_grad_()

@@ -15,7 +15,8 @@ from pgtfast._errors import PgtfastError
 from pgtfast.files.torch_zip import LeftAside, read_torch_zip
 
 VALUE = {
-    "state_dict": OrderedDict(a=torch.arange(6.0).view(2, 3).T, b=torch.tensor([1, 2]), c=torch.zeros(0, 3), d=torch.tensor(1.5)),
+    "state_dict": OrderedDict(a=torch.arange(6.0).view(2, 3).T, b=torch.tensor([1, 2]), c=torch.zeros(0, 3),
+        d=torch.tensor(1.5)),
     "hyper_parameters": argparse.Namespace(lr=1e-3, names=["x", "y"]),
     "epoch": 3,
     "flags": {True, False},

@@ -1,4 +1,6 @@
-"""Writers of files in the published layouts, and the published networks written down a second time from their key tables."""
+"""Writers of files in the published layouts, and the published networks written down a second time from their key
+tables.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +116,9 @@ def write_v1(folder: Path, model: PublishedV1, name: str = V1_SNAPSHOT, legacy: 
 def write_v2(
     folder: Path, model: PublishedV2, name: str = V2_SNAPSHOT, parameters: object = None, body: bool = True
 ) -> Path:
-    """The folder as published: a Lightning checkpoint with prefixed weights, body-model buffers and hyper-parameters."""
+    """The folder as published: a Lightning checkpoint with prefixed weights, body-model buffers and
+    hyper-parameters.
+    """
     (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     state = OrderedDict((f"vp_model.{k}", v) for k, v in model.state_dict().items())
     if body:

@@ -56,7 +56,9 @@ def test_photo_camera_keypoints_and_bodies_are_there(chunks):
 
 
 def test_photos_are_raw_and_stand_behind_the_bodies(chunks):
-    """Rerun takes JPEGs and PNGs on one path for a video, whose frames have one size; a photo nearer than a body would hide it."""
+    """Rerun takes JPEGs and PNGs on one path for a video, whose frames have one size; a photo nearer than a body would
+    hide it.
+    """
     assert any("Image:buffer" in batch.schema.names for batch in chunks["/world/camera/photo"])
     planes = np.ravel(column(chunks, "/world/camera", "Pinhole:image_plane_distance"))
     bodies = [path for path in chunks if path.startswith("/world/bodies/")]

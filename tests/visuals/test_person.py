@@ -1,4 +1,6 @@
-"""Close-ups of people: what is cut out stays where the camera sees it, and a renderer that is kept draws as a new one does."""
+"""Close-ups of people: what is cut out stays where the camera sees it, and a renderer that is kept draws as a new one
+does.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def targets(joints: np.ndarray, surface: dict[str, np.ndarray], crown: np.ndarra
     at = {name: joints[:, j] for name, j in rig.JOINT.items()}
     middle = (at["left_hip"] + at["right_hip"]) / 2
     up = (at["neck"] - middle) / np.linalg.norm(at["neck"] - middle, axis=-1, keepdims=True)
-    # Joints follow SMPL's, whose hips are narrow and low; annotators put hips and shoulders elsewhere, each in their way.
+    # Joints follow SMPL's, whose hips are narrow and low; annotators put hips and shoulders elsewhere, each in their
+    # way.
     found = {name: (at[name], name) for name in _LIMBS[2:] + _LEGS[4:]}
     for side in ("left", "right"):
         out = at[f"{side}_hip"] - middle
