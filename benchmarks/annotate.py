@@ -1,4 +1,5 @@
-"""`python -m benchmarks.annotate`: people a second of the bulk run, stage by stage, against what bounds it and against what one writes by hand."""
+"""`python -m benchmarks.annotate`: people a second of the bulk run, stage by stage, against what bounds it and against
+what one writes by hand."""
 
 from __future__ import annotations
 
@@ -29,9 +30,12 @@ TARGET, PLAIN_TARGET = 0.9, 3.0
 """Wanted share of the slower of decoder and engine, and wanted multiple of the plain pipeline."""
 STAGES = ("plan", "decode", "crops", "engine", "bodies", "write", "annotate", "plain")
 PACKAGES = ("pgtfast", "torch", "numpy", "nvidia-dali-cuda130", "onnxruntime", "opencv-python-headless", "pyarrow")
-DESCRIPTION = """Annotates people of a COCO file, the same pictures again and again under other names, and times each stage alone: plan (annotations read,
-shards laid out), decode (DALI alone, each picture once, from memory), crops (files read, decoded, cut), engine (the network alone), bodies (cameras,
-landmarks, scores), write (rows, Parquet), annotate (all of it but the plan), and plain (the same work with a PyTorch DataLoader, OpenCV and plain
+DESCRIPTION = """Annotates people of a COCO file, the same pictures again and again under other names, and times each
+stage alone: plan (annotations read,
+shards laid out), decode (DALI alone, each picture once, from memory), crops (files read, decoded, cut), engine (the
+network alone), bodies (cameras,
+landmarks, scores), write (rows, Parquet), annotate (all of it but the plan), and plain (the same work with a PyTorch
+DataLoader, OpenCV and plain
 PyTorch). Samples are taken in turns; ratios are medians over rounds."""
 
 
@@ -42,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
     add("--coco", type=Path, metavar="JSON", help="COCO person keypoints (default: a few pictures are drawn)")
     add("--images", type=Path, metavar="DIR", help="folder of the images of --coco")
     add("--network", default="resnet18", metavar="NAME|CKPT",
-        help="checkpoint of an annotator, or an untrained one: resnet18 (a quarter of the width, crops of 96x128) or resnet50 (Pose2Pose's, 192x256); default: %(default)s")  # fmt: skip
+        help="checkpoint of an annotator, or an untrained one: resnet18 (a quarter of the width, crops of 96x128) "
+             "or resnet50 (Pose2Pose's, 192x256); default: %(default)s")  # fmt: skip
     add("--engine", choices=ENGINES, default="torch", help="what runs the network (%(default)s)")
     add("--engine-file", type=Path, metavar="FILE", help="of pgtfast.export (default: exported first)")
     add(
@@ -54,10 +59,12 @@ def parser() -> argparse.ArgumentParser:
     add("--batch", type=count(1, "people"), default=64, help="people at once (%(default)s)")
     add("--people", type=count(1, "people"), default=2000, help="people of one sample, at least (%(default)s)")
     add("--part-size", type=count(1, "people"), default=1024, help="people of a part (%(default)s)")
-    add("--threads", type=count(1, "threads"), default=2, help="threads of torch, of the decoder, and workers of the plain pipeline (%(default)s)")  # fmt: skip
+    add("--threads", type=count(1, "threads"), default=2, help="threads of torch, of the decoder, and workers of "
+                                                               "the plain pipeline (%(default)s)")  # fmt: skip
     add("--rounds", type=count(1, "samples"), default=5, help="samples of each stage (%(default)s)")
     add("--no-plain", action="store_true", help="leave the plain pipeline out")
-    add("--soak", type=count(1, "images"), metavar="N", help="in place of all this: annotate N images once and draw up the memory that it takes")  # fmt: skip
+    add("--soak", type=count(1, "images"), metavar="N", help="in place of all this: annotate N images once and "
+                                                             "draw up the memory that it takes")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write the result there")
     return p
 
@@ -153,7 +160,8 @@ def _ratio(taken: dict[str, list[tuple[float, float]]], of: Callable[[dict[str, 
 def table(result: dict[str, Any]) -> str:
     """Stages, and what the whole is held against."""
     lines = [
-        f"{result['people']} people in {result['images']} images; {result['network']} on {result['engine']}, {result['device']}"
+        f"{result['people']} people in {result['images']} images; {result['network']} on {result['engine']}, "
+        f"{result['device']}"
     ]
     lines.append(f"{'':10s}{'people/s':>10s}{'images/s':>10s}{'core ms/person':>16s}")
     for name, row in result["stages"].items():

@@ -72,7 +72,8 @@ def network_files(args: argparse.Namespace, coco: Path, images: Path, scratch: P
 
 
 def untrained(config: NetworkConfig) -> Annotator:
-    """A network of random weights whose bodies stand well before the camera: beside it pixels are a matter of rounding, and exports are refused."""
+    """A network of random weights whose bodies stand well before the camera: beside it pixels are a matter of rounding,
+    and exports are refused."""
     torch.manual_seed(0)
     network = Annotator(config)
     camera = network.rotation_net.cam_out[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,8 +27,18 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("PGTFAST_REQUIRE_CUDA=1: run with --device cuda")
 
 
+def slow_tests() -> tuple[str, ...]:
+    """Beginnings of the node ids that slow.txt lists."""
+    lines = (Path(__file__).parent / "slow.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that no process is left with the longest at the end."""
+    """Mark what slow.txt lists. Files with slow tests come first, so that no process is left with the longest at the end."""
+    listed = slow_tests()
+    for item in items:
+        if item.nodeid.startswith(listed):
+            item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

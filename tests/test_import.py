@@ -14,8 +14,10 @@ import torch
 def state():
     return dict(
         threads=torch.get_num_threads(), interop=torch.get_num_interop_threads(), dtype=str(torch.get_default_dtype()),
-        device=str(torch.get_default_device()), grad=torch.is_grad_enabled(), deterministic=torch.are_deterministic_algorithms_enabled(),
-        tf32=torch.backends.cuda.matmul.allow_tf32, precision=torch.get_float32_matmul_precision(), cuda=torch.cuda.is_initialized(),
+        device=str(torch.get_default_device()), grad=torch.is_grad_enabled(),
+        deterministic=torch.are_deterministic_algorithms_enabled(),
+        tf32=torch.backends.cuda.matmul.allow_tf32, precision=torch.get_float32_matmul_precision(),
+        cuda=torch.cuda.is_initialized(),
         filters=len(warnings.filters), python_threads=threading.active_count(), seed=torch.initial_seed())
 before = state()
 import time
@@ -85,8 +87,10 @@ import torch, pgtfast
 from pgtfast import ops, reference, skeletons
 body = pgtfast.load_body("free")
 plan = body.landmarks("coco17")
-points = plan(global_orient=torch.zeros(2, 3), body_pose=torch.zeros(2, 69), betas=torch.zeros(2, 10), transl=torch.zeros(2, 3))
-camera = pgtfast.Camera(focal=torch.full((2, 2), 500.0), center=torch.full((2, 2), 250.0), size=torch.full((2, 2), 500.0))
+points = plan(global_orient=torch.zeros(2, 3), body_pose=torch.zeros(2, 69), betas=torch.zeros(2, 10),
+transl=torch.zeros(2, 3))
+camera = pgtfast.Camera(focal=torch.full((2, 2), 500.0), center=torch.full((2, 2), 250.0), size=torch.full((2, 2),
+500.0))
 pgtfast.load_vposer("free").decode(torch.zeros(2, 32))
 pgtfast.metrics.pa_mpjpe_mm(points, points)
 print(tuple(points.shape))

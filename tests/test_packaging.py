@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import slow_tests
+
 ROOT = Path(__file__).parents[1]
 SYSTEM_LIBRARIES = re.compile(r"lib(stdc\+\+|gcc_s|m|c|pthread|dl|rt)\.so\.\d+|ld-linux.*|linux-vdso.*")
 
@@ -87,3 +89,11 @@ def test_version_is_told_once():
 
     assert pgtfast.__version__ == metadata.version("pgtfast") == build_info()["version"]
     assert f"[{pgtfast.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_slow_tests_that_are_listed_are_there():
+    for line in slow_tests():
+        path, *names = line.split("::")
+        assert (ROOT / path).exists(), line
+        for name in names:
+            assert line.startswith("tests/ops/") or f"def {name}" in (ROOT / path).read_text(), line

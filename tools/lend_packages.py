@@ -1,4 +1,5 @@
-"""Let a virtual environment import some packages of the one that runs this, and nothing else of it: for trying a wheel without fetching torch again.
+"""Let a virtual environment import some packages of the one that runs this, and nothing else of it: for trying a wheel
+without fetching torch again.
 
 python tools/lend_packages.py ENVIRONMENT torch numpy
 """

@@ -1,6 +1,7 @@
 """Hooks of mkdocs: pages of the site that are made from other files of the repository.
 
-README.md becomes the start page and CHANGELOG.md the changelog; each folder of the package with public names gets a page of the reference.
+README.md becomes the start page and CHANGELOG.md the changelog; each folder of the package with public names gets a
+page of the reference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What must hold of an installed wheel without torch: every module compiles under this Python, and a kernel computes on NumPy arrays."""
+"""What must hold of an installed wheel without torch: every module compiles under this Python, and a kernel computes on
+NumPy arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What an installed wheel must do where there is nothing but torch and NumPy: find its kernels and its assets, and give a gradient."""
+"""What an installed wheel must do where there is nothing but torch and NumPy: find its kernels and its assets, and give
+a gradient."""
 
 from __future__ import annotations
 

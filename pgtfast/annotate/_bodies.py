@@ -56,7 +56,8 @@ class Measured:
 
     @classmethod
     def of(cls, landmark_set: str, network: LoadedNetwork) -> Measured:
-        """The dataset's own set where the body has it; else those of the first supervised set that have the same names."""
+        """The dataset's own set where the body has it; else those of the first supervised set that have the same
+        names."""
         count = len(skeletons.get(landmark_set))
         if landmark_set in network.body.landmark_sets:
             return cls(network.body.landmarks(landmark_set), np.arange(count), np.arange(count), count)
@@ -69,7 +70,8 @@ class Found:
     """Bodies on their way from the device; nothing waits for them before `result`.
 
     Args:
-        columns: tensors by the names that :func:`pgtfast.quality.measure.solved` takes, `pixels` in place of `projected`.
+        columns: tensors by the names that :func:`pgtfast.quality.measure.solved` takes, `pixels` in place of
+            `projected`.
         measured: the landmarks that were projected.
     """
 
@@ -100,7 +102,8 @@ def _to_host(values: Tensor) -> Tensor:
 
 
 def full_camera(bodies: Bodies, batch: CropsLike) -> Camera:
-    """The virtual camera of each crop, in pixels of the whole image: its focal lengths and principal point grow with the box.
+    """The virtual camera of each crop, in pixels of the whole image: its focal lengths and principal point grow with
+    the box.
 
     Args:
         bodies: focal (2,) and center (2,) of the crop's camera.
@@ -180,7 +183,8 @@ def _refined(
 
 
 def _flip_disagreement(batch: CropsLike, bodies: Bodies, network: LoadedNetwork) -> Tensor:
-    """(B,) mean millimetres between the joints of a person and of their mirror image's mirror image, pelvis on pelvis."""
+    """(B,) mean millimetres between the joints of a person and of their mirror image's mirror image, pelvis on
+    pelvis."""
     mirrored = network(batch.image.flip(-1))
     order = skeletons.get("smpl24").flip_permutation
     back, _ = flip_body(mirrored.rotations, mirrored.transl, order)
@@ -188,7 +192,8 @@ def _flip_disagreement(batch: CropsLike, bodies: Bodies, network: LoadedNetwork)
 
 
 def _jitter_spread(batch: CropsLike, bodies: Bodies, network: LoadedNetwork, copies: int) -> Tensor:
-    """(B,) mean millimetres, over the copies, between the joints of a person and those found in a moved and scaled crop, pelvis on pelvis."""
+    """(B,) mean millimetres, over the copies, between the joints of a person and those found in a moved and scaled
+    crop, pelvis on pelvis."""
     joints = _joints(bodies.rotations, bodies.betas, network)
     image = batch.image
     away = []

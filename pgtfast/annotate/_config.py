@@ -15,29 +15,36 @@ INPUTS = ("coco", "index", "whole_images", "root")
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotateConfig(OutputConfig):
-    """Finds a body for each annotated person of a dataset with a trained annotator: one crop a person, one pass of the network. It needs a box;
-    keypoints, where there are any, measure the result, and refine it with --refine. RUN gets annotations/*.parquet (one row a person, skipped people
-    with their reason), run.json and, where asked for, overlays/ and an exported file. The same command resumes an unfinished run, however it
+    """Finds a body for each annotated person of a dataset with a trained annotator: one crop a person, one pass of the
+    network. It needs a box;
+    keypoints, where there are any, measure the result, and refine it with --refine. RUN gets annotations/*.parquet (one
+    row a person, skipped people
+    with their reason), run.json and, where asked for, overlays/ and an exported file. The same command resumes an
+    unfinished run, however it
     ended; Ctrl-C and SIGTERM end it after the shards in work, a second one at once.
     """
 
     checkpoint: Annotated[str, Option("CKPT|ENGINE")]
-    """folder of a finished run of pgtfast.train, or one of its files; for other engines than torch a file of pgtfast.export"""
+    """folder of a finished run of pgtfast.train, or one of its files; for other engines than torch a file of
+    pgtfast.export"""
     coco: Annotated[Path | None, Option("ANN.json")] = None
     """COCO person keypoints, of any size: images and annotations"""
     index: Annotated[Path | None, Option("FILE|DIR")] = None
-    """in place of --coco: Parquet (or a folder of it) or CSV with columns image_path, bbox_xywh or x, y, width, height (pixels), and any of
+    """in place of --coco: Parquet (or a folder of it) or CSV with columns image_path, bbox_xywh or x, y, width, height
+    (pixels), and any of
     annotation_id, image_width, image_height, keypoints"""
     whole_images: bool = False
     """in place of --coco: each image shows one person and little else"""
     images: Annotated[tuple[Path, ...], Option("DIR|TAR")] = ()
-    """folder of the images, or uncompressed tars (*.tar); tars alone are WebDataset samples, whose *.json hold COCO annotations"""
+    """folder of the images, or uncompressed tars (*.tar); tars alone are WebDataset samples, whose *.json hold COCO
+    annotations"""
     follow_links: bool = False
     """read images that are links out of their folder (default: refused)"""
     root: Annotated[Path | None, Option("DIR")] = None
     """in place of all these: root folder of a dataset of the kind --dataset"""
     dataset: Annotated[str | None, Option("NAME|KIND")] = None
-    """first part of each person's key (default: name of the file, or of the folder); with --root: kind of the dataset, such as mpii, lspet, pw3d"""
+    """first part of each person's key (default: name of the file, or of the folder); with --root: kind of the dataset,
+    such as mpii, lspet, pw3d"""
     split: str = "train"
     """with --root: which part of the dataset"""
     out: Annotated[Path, Option("RUN")]
@@ -53,7 +60,8 @@ class AnnotateConfig(OutputConfig):
     batch_size: Annotated[int, Option("N", low=1, high=MOST, unit="people")] = 64
     """people that pass the network at once"""
     part_size: Annotated[int, Option("N", low=1, high=MOST, unit="people")] = 1024
-    """people written as one part, on average; what a killed run repeats (default: 1024); a resumed run keeps the size it began with"""
+    """people written as one part, on average; what a killed run repeats (default: 1024); a resumed run keeps the size
+    it began with"""
     refine: Annotated[int, Option("N", low=0, high=MOST, unit="steps")] = 0
     """steps of fitting from the network's body to the keypoints, held to that body"""
     flip_test: bool = False
@@ -65,7 +73,8 @@ class AnnotateConfig(OutputConfig):
     processes: Annotated[int, Option("N", low=1, high=MOST, unit="processes")] = 1
     """processes that annotate; with --device cuda process i has GPU i"""
     workers: Literal["processes", "ray"] = "processes"
-    """processes of this machine, or N workers of the Ray cluster that RAY_ADDRESS names (without it, one of this machine)"""
+    """processes of this machine, or N workers of the Ray cluster that RAY_ADDRESS names (without it, one of this
+    machine)"""
     loader_threads: Annotated[int, Option("N", low=1, high=256, unit="threads")] = 2
     """threads of each process that decode and crop images"""
 

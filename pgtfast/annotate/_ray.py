@@ -22,7 +22,8 @@ TOGETHER = 4
 
 
 class _RayWorker:
-    """A worker: lives as long as the run, or until its machine dies; Ray then makes another and gives it the lost shards."""
+    """A worker: lives as long as the run, or until its machine dies; Ray then makes another and gives it the lost
+    shards."""
 
     def __init__(self, job: Job) -> None:
         self.annotating = Annotating(job)

@@ -28,11 +28,14 @@ def _list(metavar: str, parse: Callable[[str], Any]) -> Option:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchConfig:
-    """Times pgtfast against other packages on a random body in SMPL's shape: one run, the same inputs, correctness first (against smplx where it
-    takes part, else pgtfast.reference in float64), samples interleaved. Times are medians [quartiles] in ms a body on the CPU; the floor is the
+    """Times pgtfast against other packages on a random body in SMPL's shape: one run, the same inputs, correctness
+    first (against smplx where it
+    takes part, else pgtfast.reference in float64), samples interleaved. Times are medians [quartiles] in ms a body on
+    the CPU; the floor is the
     least flops and bytes of the work at this machine's measured speeds.
 
-    `python -m benchmarks.annotate`, `benchmarks.convert` and `benchmarks.loader` of the repository time the bulk run, the converter and the reading of
+    `python -m benchmarks.annotate`, `benchmarks.convert` and `benchmarks.loader` of the repository time the bulk run,
+    the converter and the reading of
     images.
     """
 

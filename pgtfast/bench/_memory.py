@@ -1,4 +1,5 @@
-"""Peak memory of one call, in a fresh process: `python -m pgtfast.bench._memory NAME FOLDER BATCH THREADS` prints MiB added and MiB of the vertex array."""
+"""Peak memory of one call, in a fresh process: `python -m pgtfast.bench._memory NAME FOLDER BATCH THREADS` prints MiB
+added and MiB of the vertex array."""
 
 from __future__ import annotations
 

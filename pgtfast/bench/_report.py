@@ -26,7 +26,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     floor = rows[0] if rows else None
     if floor:
         lines.append(
-            f"  {'floor':24s} {floor['floor_ms']:10.5f} ms  {floor['flops'] / 1e6:.3f} MFLOP, {floor['bytes'] / 1e3:.2f} kB a body"
+            f"  {'floor':24s} {floor['floor_ms']:10.5f} ms  {floor['flops'] / 1e6:.3f} MFLOP, "
+            f"{floor['bytes'] / 1e3:.2f} kB a body"
         )
     return "\n".join(lines)
 
@@ -102,7 +103,8 @@ def verdict_table(found: list[dict[str, Any]]) -> str:
 def floor_table(floors: dict[str, Floor], machine: Machine) -> str:
     """The least time of each task and fit on a machine."""
     return "\n".join(
-        f"  {TASKS.get(task) or FITS[task]:64s} {floor.ms(machine):.5f} ms  {floor.flops / 1e6:.3f} MFLOP  {floor.bytes / 1e3:.2f} kB"
+        f"  {TASKS.get(task) or FITS[task]:64s} {floor.ms(machine):.5f} ms  {floor.flops / 1e6:.3f} MFLOP  "
+        f"{floor.bytes / 1e3:.2f} kB"
         for task, floor in floors.items()
     )
 

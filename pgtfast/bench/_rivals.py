@@ -1,4 +1,5 @@
-"""The other packages, each used as its own documentation says, in its fastest public way for the task. Imported only when asked for."""
+"""The other packages, each used as its own documentation says, in its fastest public way for the task. Imported only
+when asked for."""
 
 from __future__ import annotations
 

@@ -46,7 +46,8 @@ class Results:
 def load_contestants(
     families: Iterable[str], folder: Path, body: RandomBody, compiled: bool, results: Results
 ) -> list[Contestant]:
-    """pgtfast and the packages asked for. A missing package is an error, a missing variant of one (JAX) is named in `results.left_out`."""
+    """pgtfast and the packages asked for. A missing package is an error, a missing variant of one (JAX) is named in
+    `results.left_out`."""
     contestants: list[Contestant] = [Ours(folder, body.landmarks)]
     for rival in RIVALS:
         if rival.family not in families or (rival.compiled and not compiled):
@@ -190,7 +191,8 @@ def run_fit(
 
 
 def run_memory(contestants: list[Contestant], folder: Path, results: Results, people: int = 1024) -> None:
-    """Peak memory that a loss on all vertices, forward + backward, adds: each torch contestant in a process of its own."""
+    """Peak memory that a loss on all vertices, forward + backward, adds: each torch contestant in a process of its
+    own."""
     for contestant in contestants:
         if not isinstance(contestant, TorchContestant) or contestant.compiled:
             continue
@@ -206,7 +208,8 @@ def run_memory(contestants: list[Contestant], folder: Path, results: Results, pe
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             results.left_out.append(
-                f"memory of {contestant.name}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no reason given'}"
+                f"memory of {contestant.name}: "
+                f"{done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no reason given'}"
             )
             continue
         added, array = (float(x) for x in done.stdout.split()[-2:])

@@ -30,7 +30,8 @@ class BenchResult:
 
 
 def limit_threads(threads: int) -> None:
-    """Hold every library to `threads`: variables before they load, and that many cores for those that ask the system."""
+    """Hold every library to `threads`: variables before they load, and that many cores for those that ask the
+    system."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")

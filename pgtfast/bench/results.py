@@ -55,7 +55,8 @@ def _commit() -> str:
 
 
 def status_mib(key: str, process: int | str = "self") -> float | None:
-    """MiB of a line of /proc/PROCESS/status, such as VmRSS (now) and VmHWM (at most, since the program began); None once it has ended.
+    """MiB of a line of /proc/PROCESS/status, such as VmRSS (now) and VmHWM (at most, since the program began); None
+    once it has ended.
 
     Raises:
         OSError: the system has no /proc.

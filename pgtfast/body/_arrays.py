@@ -84,7 +84,8 @@ class BodyArrays:
         num_expression: how many are expression coefficients.
         source: file and hash.
         regressors: named landmark sets that the file itself holds.
-        hands_mean: keyword of each hand -> (45,) rotation vectors of the model's mean hand, radians; empty where the file has none.
+        hands_mean: keyword of each hand -> (45,) rotation vectors of the model's mean hand, radians; empty where the
+            file has none.
     """
 
     v_template: np.ndarray
@@ -113,7 +114,8 @@ class BodyArrays:
 def checked(arrays: BodyArrays) -> BodyArrays:
     """Check the arrays against each other and divide the skinning weights by their sums; warns about files of zeros.
 
-    Wanted: matching shapes, parents before children, finite numbers, skinning weights that are not negative and sum to one
+    Wanted: matching shapes, parents before children, finite numbers, skinning weights that are not negative and sum to
+    one
     within 1e-3.
 
     Raises:

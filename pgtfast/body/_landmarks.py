@@ -30,7 +30,8 @@ class LandmarkPlan:
         names: K landmark names.
         terms: constants for `ops.landmarks` and `ops.keypoint_loss`.
         layout: how keywords become a pose.
-        row_excess: (K,) sum of each regressor row minus one, or None where all rows sum to one. A regressor whose row does
+        row_excess: (K,) sum of each regressor row minus one, or None where all rows sum to one. A regressor whose row
+            does
             not sum to one moves its landmark by a little more or less than the translation, as it would on the mesh.
     """
 
@@ -80,7 +81,8 @@ def regressor_of(arrays: BodyArrays, spec: Any, names: Sequence[str] | None = No
 
     Args:
         arrays: the body.
-        spec: a set's name, or several, which are put one after the other; a path to a (K, V) regressor (.npy, .npz, .pkl); a (K, V)
+        spec: a set's name, or several, which are put one after the other; a path to a (K, V) regressor (.npy, .npz,
+            .pkl); a (K, V)
             array, tensor or scipy sparse matrix; a mapping name -> vertex; a sequence of vertices.
         names: K landmark names in place of the default ones.
     """
@@ -137,7 +139,8 @@ def _by_name(arrays: BodyArrays, spec: str | Path) -> Regressor:
     known = ", ".join(known_sets(arrays)) or "none"
     if name in _sets.SMPL_SETS:
         raise PgtfastError(
-            f"landmark set {name!r} picks vertices of the official SMPL mesh and means nothing on this {arrays.kind!r} body "
+            f"landmark set {name!r} picks vertices of the official SMPL mesh and means nothing on this "
+            f"{arrays.kind!r} body "
             f"({len(arrays.weights)} vertices, {arrays.source.file}); it has: {known}"
         )
     raise PgtfastError(
@@ -149,7 +152,8 @@ def _by_name(arrays: BodyArrays, spec: str | Path) -> Regressor:
 def _by_file(arrays: BodyArrays, path: Path) -> Regressor:
     if arrays.kind == "free":
         raise PgtfastError(
-            f"{path}: regressor files are made for the vertices of the licensed bodies and mean nothing on the free body; "
+            f"{path}: regressor files are made for the vertices of the licensed bodies and mean nothing on the "
+            f"free body; "
             f"it has: {', '.join(known_sets(arrays))}. An array made for the free body is passed as an array"
         )
     if not path.is_file():
@@ -202,7 +206,8 @@ def _by_array(arrays: BodyArrays, spec: Any, what: str) -> Regressor:
         dense = dense if whole else dense.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{what}: wanted a set's name, a path, a (K, V) array or sparse matrix, vertices, or a mapping name -> vertex; "
+            f"{what}: wanted a set's name, a path, a (K, V) array or sparse matrix, vertices, or a mapping name -> "
+            f"vertex; "
             f"got {type(spec).__name__} ({error})"
         ) from error
     if whole:

@@ -40,13 +40,15 @@ class BodyOutput(NamedTuple):
 class BodyModel:
     """A skinned body, immutable. `to` returns a copy, as a tensor's does.
 
-    It is no `torch.nn.Module` on purpose: a network that holds one does not write licensed body data into its checkpoints.
+    It is no `torch.nn.Module` on purpose: a network that holds one does not write licensed body data into its
+    checkpoints.
 
     Attributes:
         arrays: float64 arrays of the file.
         device: where inputs and outputs live.
         dtype: of inputs and outputs.
-        flat_hand_mean: whether rotation vectors of the hands are measured from a flat hand; False: from the model's mean hand, as in
+        flat_hand_mean: whether rotation vectors of the hands are measured from a flat hand; False: from the model's
+            mean hand, as in
             `smplx`. Matrices are always measured from a flat hand.
     """
 
@@ -154,11 +156,13 @@ class BodyModel:
 
         Args:
             global_orient: (..., 3) rotation vector, or (..., 1, 3, 3).
-            body_pose: (..., 3 n) or (..., n, 3) rotation vectors, or (..., n, 3, 3) matrices, for the n joints after the root (23 in SMPL). Radians.
+            body_pose: (..., 3 n) or (..., n, 3) rotation vectors, or (..., n, 3, 3) matrices, for the n joints after
+                the root (23 in SMPL). Radians.
             betas: (..., num_betas).
             transl: (..., 3) metres.
             expression: (..., num_expression), SMPL-X.
-            hands_and_face: left_hand_pose, right_hand_pose (SMPL-H, SMPL-X; 15 joints each, zero is a flat hand, or the mean hand where `flat_hand_mean` is False), jaw_pose,
+            hands_and_face: left_hand_pose, right_hand_pose (SMPL-H, SMPL-X; 15 joints each, zero is a flat hand, or the
+                mean hand where `flat_hand_mean` is False), jaw_pose,
                 leye_pose, reye_pose (SMPL-X), hand_pose (MANO); forms as of body_pose.
 
         Returns:
@@ -174,7 +178,8 @@ class BodyModel:
         """Plans a landmark set: afterwards it costs no mesh.
 
         Args:
-            spec: name of a set (`landmark_sets`), or a tuple of names, whose sets are joined ("set/joint"); path of a (K, V) regressor (.npy, .npz, .pkl); a (K, V) array, tensor or
+            spec: name of a set (`landmark_sets`), or a tuple of names, whose sets are joined ("set/joint"); path of a
+                (K, V) regressor (.npy, .npz, .pkl); a (K, V) array, tensor or
                 scipy sparse matrix; a mapping name -> vertex; a sequence of vertices.
             names: K names in place of the default ones.
         """
@@ -227,7 +232,8 @@ def load_body(
     """Loads a body. No file is ever executed.
 
     Args:
-        name_or_path: "free" or "free-full" (shipped with pgtfast); a path to an official SMPL, SMPL-H, SMPL-X or MANO file
+        name_or_path: "free" or "free-full" (shipped with pgtfast); a path to an official SMPL, SMPL-H, SMPL-X or MANO
+            file
             (.pkl as downloaded, .npz); or a name such as "smpl-neutral", looked for in the folders of the environment
             variable PGTFAST_BODY_MODELS; or a model object of the `smplx` package, as of :func:`from_smplx`.
         num_betas: shape coefficients to keep; None keeps ten.
@@ -253,10 +259,12 @@ def from_smplx(model: Any) -> BodyModel:
     """Take the body of a model object of the `smplx` package; it takes the same keywords and gives the same vertices.
 
     Args:
-        model: an `smplx` SMPL, SMPLH, SMPLX or MANO, or one of their layers. It is read by its attributes; `smplx` itself is not needed.
+        model: an `smplx` SMPL, SMPLH, SMPLX or MANO, or one of their layers. It is read by its attributes; `smplx`
+            itself is not needed.
 
     Convention:
-        With `flat_hand_mean=False` rotation vectors of the hands are measured from the model's mean hand, as they are by `model`; its layers,
+        With `flat_hand_mean=False` rotation vectors of the hands are measured from the model's mean hand, as they are
+        by `model`; its layers,
         and rotation matrices, measure from a flat hand.
         `body.landmarks("smplx")` gives `model(...).joints` in the same order.
 
@@ -265,7 +273,8 @@ def from_smplx(model: Any) -> BodyModel:
 
     Raises:
         TypeError: not such a model.
-        ValueError: it takes principal components for the hands, or points of the face contour, which move over the mesh.
+        ValueError: it takes principal components for the hands, or points of the face contour, which move over the
+        mesh.
     """
     arrays, flat_hand_mean = read_smplx(model)
     return BodyModel(arrays, flat_hand_mean=flat_hand_mean)

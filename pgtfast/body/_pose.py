@@ -28,7 +28,8 @@ class PoseLayout:
         num_expression: expression coefficients.
         dtype: of all inputs.
         device: likewise.
-        pose_mean: (J, 3) radians that rotation vectors are measured from, or None where all are measured from rest. Matrices always are.
+        pose_mean: (J, 3) radians that rotation vectors are measured from, or None where all are measured from rest.
+            Matrices always are.
     """
 
     parts: tuple[tuple[str, int], ...]
@@ -158,7 +159,8 @@ def layout_of(
         num_expression: its expression coefficients.
         dtype: of all inputs.
         device: likewise.
-        hands_mean: keyword of each hand -> (45,) radians that its rotation vectors are measured from; empty for flat hands.
+        hands_mean: keyword of each hand -> (45,) radians that its rotation vectors are measured from; empty for flat
+            hands.
     """
     rest = _PARTS.get(kind, (("body_pose", joints - 1),))
     if sum(count for _, count in rest) != joints - 1:
@@ -193,7 +195,8 @@ def _form(parts: tuple[tuple[str, int], ...], given: dict[str, Tensor]) -> tuple
         if shape[-3:] == (count, 3, 3):
             return True, len(shape) - 3
         raise ValueError(
-            f"{name}: wanted (..., {3 * count}) or (..., {count}, 3) rotation vectors or (..., {count}, 3, 3) matrices, "
+            f"{name}: wanted (..., {3 * count}) or (..., {count}, 3) rotation vectors or (..., {count}, 3, 3) "
+            f"matrices, "
             f"got {shape}"
         )
     return any(tuple(value.shape[-3:]) == (1, 3, 3) for value in given.values()), None

@@ -47,7 +47,8 @@ def kinematic(arrays: BodyArrays, count: int | None = None) -> Regressor:
 
 
 def on_surface(arrays: BodyArrays, name: str) -> Regressor:
-    """A set whose body joints are the joint regressor on the posed surface and whose other points are single vertices."""
+    """A set whose body joints are the joint regressor on the posed surface and whose other points are single
+    vertices."""
     joints = skeletons.get(name).joints
     picks = _ON_SMPLX_MESH if arrays.kind == "smplx" else _POSE2POSE
     rows, cols, values = [], [], []

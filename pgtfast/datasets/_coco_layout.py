@@ -39,7 +39,8 @@ def read_layout(
         landmark_set: the set of the keypoints.
         what: the kind of file, for messages.
         fill_of: gets all annotations of people, and returns what reads the keypoints of one.
-        category_joints: the keys that the category's `keypoints`, where present, must have in this order, or how many of them.
+        category_joints: the keys that the category's `keypoints`, where present, must have in this order, or how many
+            of them.
         first_pixel: coordinate of the centre of the first pixel in the file, taken off the boxes and keypoints.
         content: what the file holds, where it has been loaded already.
     """

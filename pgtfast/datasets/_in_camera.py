@@ -17,7 +17,8 @@ from ._coco_layout import read_frame
 from ._world import LARGEST, all_unusable, behind, project
 
 _APART = 0.1
-"""Of a person's size in the image: the median distance between annotated and projected joints above which the camera does not fit."""
+"""Of a person's size in the image: the median distance between annotated and projected joints above which the camera
+does not fit."""
 
 
 def read_in_camera(
@@ -99,6 +100,7 @@ def _check_projection(path: Path, projected: np.ndarray, pixels: np.ndarray) -> 
     away = np.median(np.linalg.norm(projected - pixels, axis=-1), 1)
     if np.median(away / np.maximum(size, 1)) > _APART:
         raise PgtfastError(
-            f"{path}: the joints project {np.median(away):.0f} px beside their annotated places (median): the cameras are of images of "
+            f"{path}: the joints project {np.median(away):.0f} px beside their annotated places (median): the "
+            f"cameras are of images of "
             "another size; take the images and the file from one copy of the dataset"
         )

@@ -22,7 +22,8 @@ _KEYS = (
     "imgname", "center", "scale", "part", "openpose", "pose", "shape", "has_smpl", "S", "gender",
 )  # fmt: skip
 _NEAREST = 0.3
-"""Metres: joints that all lie further in front are seen from the camera; root-relative ones have some behind the root."""
+"""Metres: joints that all lie further in front are seen from the camera; root-relative ones have some behind the
+root."""
 
 
 def read_spin(
@@ -34,11 +35,15 @@ def read_spin(
     body_model: str = "smpl",
     fits: str | Path | None = None,
 ) -> People:
-    """Read an npz with imgname, center and scale (px / 200), and what it holds of part, openpose, S, pose, shape, has_smpl and gender.
+    """Read an npz with imgname, center and scale (px / 200), and what it holds of part, openpose, S, pose, shape,
+    has_smpl and gender.
 
-    3D joints (`S`) are root-relative in SPIN's own files. Where they are seen from the camera, as mmpose writes them, the camera is found from them
-    and the 2D keypoints, for each person by himself (a lens that distorts is met by the pinhole camera that fits best about the person); where no camera fits, focal
-    length and centre stay NaN. A keypoint whose x and y are both 0 or less is one that LSPET marks as invisible: it is not labelled, and the box, which was
+    3D joints (`S`) are root-relative in SPIN's own files. Where they are seen from the camera, as mmpose writes them,
+    the camera is found from them
+    and the 2D keypoints, for each person by himself (a lens that distorts is met by the pinhole camera that fits best
+    about the person); where no camera fits, focal
+    length and centre stay NaN. A keypoint whose x and y are both 0 or less is one that LSPET marks as invisible: it is
+    not labelled, and the box, which was
     made with it, is left out.
 
     Args:
@@ -46,8 +51,10 @@ def read_spin(
         dataset: first part of each person's key; the annotation id is the row.
         landmark_set: order of `part` and `S`; None takes SPIN's 24.
         keypoints: which 2D keypoints to take, "part" or "openpose" (then without `S`).
-        body_model: what pose and shape are parameters of. Their root is in the camera frame; the translation is not in such files.
-        fits: static fits (N, 82) as .npy, or .npz of pose, betas and valid_fit, in place of pose and shape. They are told apart by their row alone, so the
+        body_model: what pose and shape are parameters of. Their root is in the camera frame; the translation is not in
+            such files.
+        fits: static fits (N, 82) as .npy, or .npz of pose, betas and valid_fit, in place of pose and shape. They are
+            told apart by their row alone, so the
             number of rows must be the same.
 
     Raises:
@@ -62,7 +69,8 @@ def read_spin(
     name = landmark_set or ("openpose25" if keypoints == "openpose" else "spin24")
     if name == "spin24" and points is not None and points.shape[1:2] != (24,):
         raise PgtfastError(
-            f"{path}: key 'part': wanted SPIN's 24 joints, got {points.shape}; name their set, such as landmark_set='h36m17'"
+            f"{path}: key 'part': wanted SPIN's 24 joints, got {points.shape}; name their set, such as "
+            f"landmark_set='h36m17'"
         )
     joints = len(skeletons.get(name))
     people = empty_people(dataset, range(count), landmark_set=name)
@@ -127,7 +135,8 @@ def _put_images(people: People, held: dict[str, np.ndarray]) -> None:
         x, y = middle if len(middle) == 2 else (None, None)
         if scale is None or x is None or y is None or not 0 < scale < 1e5 or max(abs(x), abs(y)) > 1e7:
             people.reason[row] = (
-                f"bad-box: wanted center (x, y) and scale (px / 200, above 0), got {brief(held['center'][row].tolist())}, "
+                f"bad-box: wanted center (x, y) and scale (px / 200, above 0), got "
+                f"{brief(held['center'][row].tolist())}, "
                 f"{brief(held['scale'][row])}"
             )
             continue
@@ -187,7 +196,8 @@ def _fits(path: Path, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             raise PgtfastError(f"{path}: wanted fits (N, 82), or an npz of pose (N, 72) and betas (N, 10)")
         if len(value) != count:
             raise PgtfastError(
-                f"{path}: holds {len(value)} fits for {count} people; they go by row, so they must be of the very same npz"
+                f"{path}: holds {len(value)} fits for {count} people; they go by row, so they must be of the very "
+                f"same npz"
             )
     valid = held.get("valid_fit", np.ones(count, bool))
     if valid.shape != (count,) or valid.dtype.kind not in "biuf":

@@ -1,4 +1,5 @@
-"""What the readers of 3D datasets share: trees of annotations, calibrated cameras, and bodies in the world or the camera."""
+"""What the readers of 3D datasets share: trees of annotations, calibrated cameras, and bodies in the world or the
+camera."""
 
 from __future__ import annotations
 
@@ -157,7 +158,8 @@ def place_bodies(
         transl: (N, 3) metres.
         rotation: (N, 3, 3) world to camera.
         translation: (N, 3) metres.
-        body: the body of the parameters, whose rest pelvis the translation depends on; None leaves the translation unknown.
+        body: the body of the parameters, whose rest pelvis the translation depends on; None leaves the translation
+            unknown.
         where: the file, for messages.
 
     Returns:
@@ -183,7 +185,8 @@ def body_joints(
     """(N, K, 3) landmarks of posed bodies, metres."""
     if body.num_joints * 3 != pose.shape[1]:
         raise PgtfastError(
-            f"{where}: poses are of {pose.shape[1] // 3} joints, but {body.kind} has {body.num_joints}; pass the SMPL body"
+            f"{where}: poses are of {pose.shape[1] // 3} joints, but {body.kind} has {body.num_joints}; pass the "
+            f"SMPL body"
         )
     plan = _plan(body, landmark_set)
     shapes = fitting_betas(body, betas, where)
@@ -207,7 +210,8 @@ def fitting_betas(body: BodyModel, betas: np.ndarray, where: str) -> np.ndarray:
     count = body.num_betas
     if betas[:, count:].any():
         raise PgtfastError(
-            f"{where}: holds {betas.shape[1]} shape coefficients, the body {count}; load it with load_body(..., num_betas={betas.shape[1]})"
+            f"{where}: holds {betas.shape[1]} shape coefficients, the body {count}; load it with load_body(..., "
+            f"num_betas={betas.shape[1]})"
         )
     return np.pad(betas[:, :count], ((0, 0), (0, max(0, count - betas.shape[1]))))
 
@@ -215,7 +219,8 @@ def fitting_betas(body: BodyModel, betas: np.ndarray, where: str) -> np.ndarray:
 def check_scale(people: People, path: Path, cure: str) -> None:
     """Raise where the projected joints do not fit the people's boxes: images and cameras are of different sizes.
 
-    Boxes that do not fit a few people are let be: it takes half of the people beside their boxes, or a wrong median size.
+    Boxes that do not fit a few people are let be: it takes half of the people beside their boxes, or a wrong median
+    size.
     """
     usable = np.array([r is None for r in people.reason], bool) & np.isfinite(people.bbox).all(1)
     usable &= (people.keypoints[..., 2] > 0).any(1)
@@ -251,7 +256,8 @@ def join(parts: Sequence[People], paths: Sequence[Path]) -> People:
     if len(twice):
         first, second = order[twice[0]], order[twice[0] + 1]
         raise PgtfastError(
-            f"{paths[origin[second]]}: annotation id {ids[second]} is also in {paths[origin[first]]}; ids must be unique, renumber one file"
+            f"{paths[origin[second]]}: annotation id {ids[second]} is also in {paths[origin[first]]}; ids must be "
+            f"unique, renumber one file"
         )
     columns: dict[str, Any] = {}
     parts = [part for part in parts if len(part)] or parts[:1]  # a file without people knows no column of bodies
@@ -267,10 +273,13 @@ def join(parts: Sequence[People], paths: Sequence[Path]) -> People:
 
 
 def recover_camera(points: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Focal length (2,) and principal point (2,) of the camera that sees points (K, 3), in its own space, at pixels (K, 2).
+    """Focal length (2,) and principal point (2,) of the camera that sees points (K, 3), in its own space, at pixels (K,
+    2).
 
-    Least squares on x / z and y / z; the few joints that do not fit (datasets hold 2D joints that are not the projection of their 3D ones) are
-    left out. None where half of the joints stay half a pixel and more away, or the joints are too close together to tell.
+    Least squares on x / z and y / z; the few joints that do not fit (datasets hold 2D joints that are not the
+    projection of their 3D ones) are
+    left out. None where half of the joints stay half a pixel and more away, or the joints are too close together to
+    tell.
     """
     rays = points[:, :2] / points[:, 2:]
     kept = np.ones(len(points), bool)

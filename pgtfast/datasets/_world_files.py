@@ -1,4 +1,5 @@
-"""Annotations whose joints and bodies are in the world and whose cameras are in a tree beside them (Human3.6M, MPI-INF-3DHP)."""
+"""Annotations whose joints and bodies are in the world and whose cameras are in a tree beside them (Human3.6M,
+MPI-INF-3DHP)."""
 
 from __future__ import annotations
 
@@ -132,7 +133,8 @@ class _Trees:
                 self._frames[keys] = f"no-3d: {self.files.joints.name}: {shown(keys)} is missing"
             elif read is None or np.abs(read).max() > LARGEST:
                 self._frames[keys] = (
-                    f"bad-3d: {self.files.joints.name}: {shown(keys)}: wanted {self.count} finite points, got {brief(raw)}"
+                    f"bad-3d: {self.files.joints.name}: {shown(keys)}: wanted {self.count} finite points, got "
+                    f"{brief(raw)}"
                 )
             else:
                 self._frames[keys] = read / 1000
@@ -153,7 +155,8 @@ class _Trees:
             if key is None:
                 got = brief(image[name]) if name in image else "none"
                 raise PgtfastError(
-                    f"{self.files.data}: image {brief(image.get('id'))}: key '{name}': wanted a whole number, got {got}; "
+                    f"{self.files.data}: image {brief(image.get('id'))}: key '{name}': wanted a whole number, got "
+                    f"{got}; "
                     "it says where the image's camera and joints are"
                 )
         return keys  # type: ignore[return-value]

@@ -24,15 +24,18 @@ _KNUCKLES = (5, 9, 13, 17)
 def read_coco_persons(path: str | Path, *, dataset: str | None = None) -> People:
     """Read a COCO person keypoints file.
 
-    A third value of a keypoint is COCO's flag (0 not labelled, 1 labelled but hidden, 2 visible). A person whose third values are not all
-    0, 1 or 2 but all in [0, 1], as detectors write, has them taken as confidences. Numbers written as strings are read as numbers.
+    A third value of a keypoint is COCO's flag (0 not labelled, 1 labelled but hidden, 2 visible). A person whose third
+    values are not all
+    0, 1 or 2 but all in [0, 1], as detectors write, has them taken as confidences. Numbers written as strings are read
+    as numbers.
 
     Args:
         path: JSON with `images` and `annotations`; `categories`, where present, says which annotations are people.
         dataset: first part of each person's key; None takes the file's name without suffix.
 
     Returns:
-        One row for each annotation of a person, in file order. A person who cannot be used (crowd region, no keypoint, damaged entry) has a reason.
+        One row for each annotation of a person, in file order. A person who cannot be used (crowd region, no keypoint,
+        damaged entry) has a reason.
 
     Raises:
         PgtfastError: the file cannot be read as such JSON, or an id is missing or given twice.
@@ -53,16 +56,20 @@ def read_coco_wholebody(
 ) -> People:
     """Read a COCO-WholeBody file: the body's 17 keypoints, 6 of the feet and the 4 knuckles of each hand.
 
-    A part that the file marks as not valid (`foot_valid`, `lefthand_valid`, `righthand_valid`) or lacks for a person is not labelled; a person
-    without any keypoint of the body cannot be used, whatever the hands show. The flags of each part are read as in :func:`read_coco_persons`.
+    A part that the file marks as not valid (`foot_valid`, `lefthand_valid`, `righthand_valid`) or lacks for a person is
+    not labelled; a person
+    without any keypoint of the body cannot be used, whatever the hands show. The flags of each part are read as in
+    :func:`read_coco_persons`.
 
     Args:
-        path: JSON with `images` and `annotations`, whose `keypoints` are followed by `foot_kpts`, `lefthand_kpts` and `righthand_kpts`.
+        path: JSON with `images` and `annotations`, whose `keypoints` are followed by `foot_kpts`, `lefthand_kpts` and
+            `righthand_kpts`.
         dataset: first part of each person's key; None takes the file's name without suffix.
         landmark_set: "coco_wholebody31", or one of its beginnings "coco17_feet" and "coco17" to leave the rest away.
 
     Raises:
-        PgtfastError: no annotation has `foot_kpts` or hands: such a file is one for :func:`read_coco_persons`. Else as there.
+        PgtfastError: no annotation has `foot_kpts` or hands: such a file is one for :func:`read_coco_persons`. Else as
+        there.
     """
     sets = ("coco17", "coco17_feet", "coco_wholebody31")
     if landmark_set not in sets:
@@ -72,7 +79,8 @@ def read_coco_wholebody(
     def check(held: list[Mapping]) -> Fill:
         if held and not any(key in entry for entry in held for key in keys):
             raise PgtfastError(
-                f"{path}: no annotation has any of {', '.join(keys)}: not COCO-WholeBody. Read it with read_coco_persons"
+                f"{path}: no annotation has any of {', '.join(keys)}: not COCO-WholeBody. Read it with "
+                f"read_coco_persons"
             )
         return _fill_wholebody
 

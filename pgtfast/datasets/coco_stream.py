@@ -27,9 +27,11 @@ _IDS_ASKED = 500
 def stream_coco_persons(
     path: str | Path, *, dataset: str | None = None, progress: Callable[[int], object] | None = None
 ) -> Iterator[tuple[People, np.ndarray]]:
-    """Read a COCO person keypoints file as :func:`read_coco_persons` does, in bounded memory: the images wait in a temporary database on the disk.
+    """Read a COCO person keypoints file as :func:`read_coco_persons` does, in bounded memory: the images wait in a
+    temporary database on the disk.
 
-    A person whose `id` is no whole number from 0 on gets the id -(1 + place) and the reason "no-id"; ids that come twice are let be.
+    A person whose `id` is no whole number from 0 on gets the id -(1 + place) and the reason "no-id"; ids that come
+    twice are let be.
 
     Args:
         path: JSON with `images` and `annotations`; `categories`, where present, says which annotations are people.
@@ -37,7 +39,8 @@ def stream_coco_persons(
         progress: is told how many bytes have been read since it was last called; the file is read twice.
 
     Yields:
-        Up to :data:`CHUNK` people, and their places (n,) int64 among the file's annotations. `person_id` counts within these people alone.
+        Up to :data:`CHUNK` people, and their places (n,) int64 among the file's annotations. `person_id` counts within
+        these people alone.
 
     Raises:
         PgtfastError: the file is no such JSON, or the id of an image is missing or given twice.

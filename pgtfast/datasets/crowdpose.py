@@ -20,8 +20,10 @@ _LOG = logging.getLogger(__name__)
 def read_crowdpose(path: str | Path, *, images: str | Path | None = None, dataset: str | None = None) -> People:
     """Read a CrowdPose file.
 
-    Some releases of the training files give each picture's width as its height. Where `images` is given, each picture's header decides;
-    else the keypoints do, for the whole file (see :func:`swapped_sizes`). What was exchanged is counted in a log message.
+    Some releases of the training files give each picture's width as its height. Where `images` is given, each picture's
+    header decides;
+    else the keypoints do, for the whole file (see :func:`swapped_sizes`). What was exchanged is counted in a log
+    message.
 
     Args:
         path: crowdpose_{train,val,test,trainval}.json.

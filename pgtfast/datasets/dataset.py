@@ -39,7 +39,8 @@ class Search:
         return self.body.get("neutral") if isinstance(self.body, Mapping) else self.body
 
     def find(self, *names: str, folders: Sequence[str] = ("",)) -> Path | None:
-        """The first existing file or folder of these names, folder by folder, relative to the root; None where none exists."""
+        """The first existing file or folder of these names, folder by folder, relative to the root; None where none
+        exists."""
         for name in [folder + name for folder in folders for name in names]:
             self.tried.append(name)
             if (self.root / name).exists():
@@ -67,7 +68,8 @@ class Search:
         return []
 
     def only(self, split: str, what: str) -> None:
-        """Refuse another split than the one that `what` belongs to: nobody shall measure on what was trained on, or the reverse."""
+        """Refuse another split than the one that `what` belongs to: nobody shall measure on what was trained on, or the
+        reverse."""
         if self.split != split:
             raise PgtfastError(f"{self.root}: split {self.split}: {what} is of one split; ask for split {split}")
 
@@ -88,7 +90,8 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set that :func:`~pgtfast.datasets.open_dataset`, `train --datasets.NAME` and `annotate --dataset NAME --root` open by name."""
+    """A data set that :func:`~pgtfast.datasets.open_dataset`, `train --datasets.NAME` and `annotate --dataset NAME
+    --root` open by name."""
 
     name: str
     """Lower case; the `dataset` of its people where no other name is given."""

@@ -33,8 +33,10 @@ def read_h36m(
 ) -> People:
     """Read Human3.6M: for each subject Human36M_subject{S}_data.json, _camera.json and _joint_3d.json.
 
-    Joints, given in the world in millimetres, come out in the camera in metres; keypoints are their projection by the camera's focal
-    length and principal point. (The lenses distort a little, which this format leaves out: up to 2.5 px towards the image's border.)
+    Joints, given in the world in millimetres, come out in the camera in metres; keypoints are their projection by the
+    camera's focal
+    length and principal point. (The lenses distort a little, which this format leaves out: up to 2.5 px towards the
+    image's border.)
     Where Human36M_subject{S}_SMPL_NeuralAnnot.json lies beside them, its bodies are moved from the world to the camera.
 
     Args:
@@ -42,15 +44,18 @@ def read_h36m(
         subjects: whose files to read.
         every: keep the frames whose number this divides.
         cameras: numbers of the cameras to keep; None keeps all.
-        body: the body of the SMPL files. A body turns about its rest pelvis, so the translation in the camera needs it; without it
+        body: the body of the SMPL files. A body turns about its rest pelvis, so the translation in the camera needs it;
+            without it
             `transl` is NaN, and `pose` and `betas` are right all the same.
         dataset: first part of each person's key.
 
     Returns:
-        One row for each annotation, "h36m17"; image paths relative to the image folder. A frame without joints has a reason.
+        One row for each annotation, "h36m17"; image paths relative to the image folder. A frame without joints has a
+        reason.
 
     Raises:
-        PgtfastError: a file is missing or cannot be read, lacks the camera of an image, or two subjects share an annotation id.
+        PgtfastError: a file is missing or cannot be read, lacks the camera of an image, or two subjects share an
+        annotation id.
     """
     folder = Path(annotations)
     if not folder.is_dir():

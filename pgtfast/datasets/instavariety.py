@@ -20,18 +20,22 @@ _COLUMNS = ("joints2D", "file_name", "img_name", "vid_name", "frame_id", "ann_id
 def read_instavariety(path: str | Path, *, dataset: str = "instavariety", anchor: str | None = None) -> People:
     """Read InstaVariety from an `insta_train_db` file.
 
-    The joints are OpenPose's, but in an order of their own ("insta25"): heels, knees and hips first. Columns, of which all but `joints2D` and one of
+    The joints are OpenPose's, but in an order of their own ("insta25"): heels, knees and hips first. Columns, of which
+    all but `joints2D` and one of
     the three ways to name a picture may be missing:
 
     * `joints2D` (N, 25, 3): x, y in pixels, confidence (cut to [0, 1]).
-    * `file_name` or `img_name` (N,): the picture; else `vid_name` and `frame_id`, whose picture is VIDEO/FRAME.jpg, where the last "-" of
+    * `file_name` or `img_name` (N,): the picture; else `vid_name` and `frame_id`, whose picture is VIDEO/FRAME.jpg,
+    where the last "-" of
       the video's name, which counts the tracks of a TFRecord, becomes a "/".
-    * `ann_id` (N,), else the row; `img_shape` (N, 2) height and width; `bbox` (N, 4) x, y, width, height, else that of the joints, a fifth larger.
+    * `ann_id` (N,), else the row; `img_shape` (N, 2) height and width; `bbox` (N, 4) x, y, width, height, else that of
+    the joints, a fifth larger.
 
     Args:
         path: joblib file (.pt, .pkl, .joblib), read without running what it says, or HDF5 file (.h5), which needs h5py.
         dataset: first part of each person's key.
-        anchor: what the names of the pictures are cut after, where it is found in them: their writers left their own folders in front.
+        anchor: what the names of the pictures are cut after, where it is found in them: their writers left their own
+            folders in front.
 
     Raises:
         PgtfastError: the file is damaged, asks for code to be run, or lacks a column.

@@ -35,8 +35,10 @@ def index_files(path: Path) -> list[Path]:
 def read_index(files: Sequence[Path], *, dataset: str) -> Iterator[tuple[People, np.ndarray]]:
     """People of Parquet or CSV files, in order.
 
-    Columns: `image_path`; `bbox_xywh` (4 numbers) or `x`, `y`, `width`, `height`, pixels; where there are any `image_width`, `image_height`,
-    `annotation_id` (else the row's number), and, in Parquet, `keypoints` or `landmarks_2d` (COCO's 17, x, y, confidence). The parts of a run are such files.
+    Columns: `image_path`; `bbox_xywh` (4 numbers) or `x`, `y`, `width`, `height`, pixels; where there are any
+    `image_width`, `image_height`,
+    `annotation_id` (else the row's number), and, in Parquet, `keypoints` or `landmarks_2d` (COCO's 17, x, y,
+    confidence). The parts of a run are such files.
 
     Raises:
         PgtfastError: a file cannot be read or lacks a column.
@@ -145,8 +147,10 @@ def read_whole(names: Sequence[str], *, dataset: str) -> Iterator[tuple[People, 
 def read_samples(tars: Sequence[Path], *, dataset: str) -> Iterator[tuple[People, np.ndarray]]:
     """People of WebDataset samples: pictures with a JSON file of the same key.
 
-    The JSON is one COCO annotation, a list of them, or an object with `annotations` and, where it has them, `width` and `height`. An annotation has a
-    `bbox`, `keypoints`, or both; without `id` it has its place in the sample as one. People whose JSON has no picture beside it go by the JSON's name.
+    The JSON is one COCO annotation, a list of them, or an object with `annotations` and, where it has them, `width` and
+    `height`. An annotation has a
+    `bbox`, `keypoints`, or both; without `id` it has its place in the sample as one. People whose JSON has no picture
+    beside it go by the JSON's name.
 
     Raises:
         PgtfastError: a tar cannot be read, or no picture has a JSON file beside it.
@@ -167,18 +171,21 @@ def read_samples(tars: Sequence[Path], *, dataset: str) -> Iterator[tuple[People
                 held, place = held[CHUNK:], place + CHUNK
     if not described and alone:
         raise PgtfastError(
-            f"{tars[0]}: no *.json has its picture beside it; write the tars with the files of a sample (a.jpg, a.json) side by side"
+            f"{tars[0]}: no *.json has its picture beside it; write the tars with the files of a sample (a.jpg, "
+            f"a.json) side by side"
         )
     if not described:
         raise PgtfastError(
-            f"{tars[0]}: no sample has a *.json beside its picture; give the people with --coco or --index, or --whole-images"
+            f"{tars[0]}: no sample has a *.json beside its picture; give the people with --coco or --index, or "
+            f"--whole-images"
         )
     if held:
         yield _sampled(held, dataset), place + np.arange(len(held))
 
 
 def _samples(path: Path) -> Iterator[tuple[str, bytes, bool]]:
-    """Name of the picture, and JSON, of each sample with a JSON; the JSON's name, JSON and False where it has no picture.
+    """Name of the picture, and JSON, of each sample with a JSON; the JSON's name, JSON and False where it has no
+    picture.
 
     The files of a sample follow each other.
     """
@@ -209,7 +216,8 @@ def _tells_of_person(entry: Any) -> bool:
 
 
 def _described(content: bytes) -> list[tuple[Any, list, int]]:
-    """Annotation, size of the picture and place in the sample; a JSON that is none is one annotation that cannot be used."""
+    """Annotation, size of the picture and place in the sample; a JSON that is none is one annotation that cannot be
+    used."""
     try:
         told = json.loads(content)
     except (ValueError, RecursionError):

@@ -17,13 +17,17 @@ from .dataset import Dataset, Found, Search
 def read_lspet(path: str | Path, *, images: str | Path | None = None, dataset: str = "lspet") -> People:
     """Read LSPET's `joints.mat`.
 
-    Person i is alone in picture im%05d, counted from 1, which is the annotation's id too. A joint counts where the third row says that it is
-    visible; all others, which the file puts at zero or negative coordinates, do not. Coordinates are taken as they are: they were clicked at
-    another size and scaled, so that none of them marks a first pixel. The box is that of the visible joints, a fifth larger.
+    Person i is alone in picture im%05d, counted from 1, which is the annotation's id too. A joint counts where the
+    third row says that it is
+    visible; all others, which the file puts at zero or negative coordinates, do not. Coordinates are taken as they are:
+    they were clicked at
+    another size and scaled, so that none of them marks a first pixel. The box is that of the visible joints, a fifth
+    larger.
 
     Args:
         path: MATLAB file (version 5) with `joints`, (14, 3, N) or (3, 14, N): x, y in pixels, visibility.
-        images: folder of the pictures, whose names end in .png or .jpg and whose headers give the sizes; None takes .png and leaves the sizes unknown.
+        images: folder of the pictures, whose names end in .png or .jpg and whose headers give the sizes; None takes
+            .png and leaves the sizes unknown.
         dataset: first part of each person's key.
 
     Raises:

@@ -30,10 +30,13 @@ def read_mpi_inf_3dhp(
     body: BodyModel | None = None,
     dataset: str = "mpi_inf_3dhp",
 ) -> People:
-    """Read MPI-INF-3DHP_1k.json, MPI-INF-3DHP_camera_1k.json and MPI-INF-3DHP_joint_3d.json (the first two also without "_1k").
+    """Read MPI-INF-3DHP_1k.json, MPI-INF-3DHP_camera_1k.json and MPI-INF-3DHP_joint_3d.json (the first two also without
+    "_1k").
 
-    The authors annotate a copy of the images of about a thousand pixels; cameras of the full images (2048 px) do not fit it. Each camera's principal
-    point is therefore held against the annotated image size. Joints are moved from the world to the camera as for :func:`read_h36m`, and the bodies of
+    The authors annotate a copy of the images of about a thousand pixels; cameras of the full images (2048 px) do not
+    fit it. Each camera's principal
+    point is therefore held against the annotated image size. Joints are moved from the world to the camera as for
+    :func:`read_h36m`, and the bodies of
     MPI-INF-3DHP_SMPL_NeuralAnnot.json where it is there.
 
     Args:
@@ -45,10 +48,12 @@ def read_mpi_inf_3dhp(
         dataset: first part of each person's key.
 
     Returns:
-        One row for each annotation, "mpi17"; image paths are S1/Seq1/imageSequence/FILE, relative to the folder images_1k.
+        One row for each annotation, "mpi17"; image paths are S1/Seq1/imageSequence/FILE, relative to the folder
+        images_1k.
 
     Raises:
-        PgtfastError: a file is missing or cannot be read, lacks the camera of an image, or a camera is of another image size.
+        PgtfastError: a file is missing or cannot be read, lacks the camera of an image, or a camera is of another image
+        size.
     """
     folder = Path(annotations)
     if every < 1:
@@ -114,7 +119,8 @@ def _fit(camera: WorldCamera, size: np.ndarray, path: Path, *, resize: bool) -> 
         else "take the data and camera files from one copy of the dataset"
     )
     raise PgtfastError(
-        f"{path}: a principal point of ({camera.center[0]:.0f}, {camera.center[1]:.0f}) does not fit images of {size[0]} x {size[1]} px"
+        f"{path}: a principal point of ({camera.center[0]:.0f}, {camera.center[1]:.0f}) does not fit images of "
+        f"{size[0]} x {size[1]} px"
         f"{f': the camera is of images {factor:g} times as large' if factor else ''}; {cure}"
     )
 

@@ -25,15 +25,19 @@ _PERSON_PX = 200.0
 def read_mpii(path: str | Path, *, dataset: str = "mpii", first_pixel: float = _FIRST_PIXEL) -> People:
     """Read MPII from JSON of either form.
 
-    * COCO's layout (`images`, `annotations` with 16 keypoints and `bbox`). Files disagree about v: where no v of the file is 2, v = 1 means
+    * COCO's layout (`images`, `annotations` with 16 keypoints and `bbox`). Files disagree about v: where no v of the
+    file is 2, v = 1 means
       labelled and counts fully; where there is a 2, v is COCO's flag. No keypoint ever counts more than 1.
-    * A list of people with `image`, `joints` (16, 2), `joints_vis` (16), `center` and `scale`. The place in the list is the annotation's id.
-      The box is that of the labelled joints, a fifth larger; where they span none, a square of `scale` times 200 pixels about `center`.
+    * A list of people with `image`, `joints` (16, 2), `joints_vis` (16), `center` and `scale`. The place in the list is
+    the annotation's id.
+      The box is that of the labelled joints, a fifth larger; where they span none, a square of `scale` times 200 pixels
+      about `center`.
 
     Args:
         path: the file.
         dataset: first part of each person's key.
-        first_pixel: what the file calls the centre of the first pixel: 1 as MPII does, 0 for files whose writer has taken it off.
+        first_pixel: what the file calls the centre of the first pixel: 1 as MPII does, 0 for files whose writer has
+            taken it off.
 
     Raises:
         PgtfastError: the file cannot be read as such JSON, or is the HDF5 file of other projects.
@@ -82,7 +86,8 @@ def _read_list(path: Path, content: list, dataset: str, first_pixel: float) -> P
             boxes[row] = center[0] - side / 2, center[1] - side / 2, side, side
     if len(content) and all(e.keys().isdisjoint(("joints", "joints_vis")) for e in content):
         raise PgtfastError(
-            f"{path}: wanted people with 'image', 'joints', 'joints_vis', 'center', 'scale' ({_WHAT}), got the keys {', '.join(content[0])}"
+            f"{path}: wanted people with 'image', 'joints', 'joints_vis', 'center', 'scale' ({_WHAT}), got the "
+            f"keys {', '.join(content[0])}"
         )
     people.bbox[:] = boxes
     people.bbox[:, :2] -= first_pixel

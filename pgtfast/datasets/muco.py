@@ -34,10 +34,12 @@ def read_muco(
 
     Args:
         path: the JSON.
-        nearest_only: use the person nearest to the camera of each image alone, as the authors do: the others are partly pasted over. They keep
+        nearest_only: use the person nearest to the camera of each image alone, as the authors do: the others are partly
+            pasted over. They keep
             rows with the reason "not-nearest".
         bodies: smpl_param.json, whose SMPL fits are in the camera; people whom it lacks keep NaN.
-        body: the body of `bodies`. With it fits are compared with the joints that the two share by name (hips to ankles, shoulders to wrists), centred.
+        body: the body of `bodies`. With it fits are compared with the joints that the two share by name (hips to
+            ankles, shoulders to wrists), centred.
             (The authors compare joints regressed as Human3.6M's, which lie a little elsewhere.)
         max_body_error: metres of mean distance above which a fit is left out, as the authors do with 25 mm.
         dataset: first part of each person's key.

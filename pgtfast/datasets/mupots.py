@@ -33,7 +33,8 @@ def read_mupots(path: str | Path, *, dataset: str = "mupots") -> People:
         dataset: first part of each person's key.
 
     Returns:
-        One row for each annotation, "mupots17"; those with is_valid 0 have the reason "not-valid". Image paths are TS1/img_000000.jpg and so on.
+        One row for each annotation, "mupots17"; those with is_valid 0 have the reason "not-valid". Image paths are
+        TS1/img_000000.jpg and so on.
 
     Raises:
         PgtfastError: the file cannot be read as such JSON, or an image has no intrinsics.
@@ -50,12 +51,14 @@ def read_mupots_sequences(folder: str | Path, *, universal: bool = False, datase
 
     Args:
         folder: MultiPersonTestSet.
-        universal: take univ_annot3, the skeleton scaled to one size that the official score is computed with, in place of annot3. Such joints are
+        universal: take univ_annot3, the skeleton scaled to one size that the official score is computed with, in place
+            of annot3. Such joints are
             not seen where they are: `focal` and `center` are NaN.
         dataset: first part of each person's key.
 
     Returns:
-        One row for each person and frame, by sequence, person and frame; annotation ids are made of the three. Frames without a valid annotation have
+        One row for each person and frame, by sequence, person and frame; annotation ids are made of the three. Frames
+        without a valid annotation have
         the reason "not-valid".
     """
     folder = Path(folder)

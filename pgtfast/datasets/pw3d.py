@@ -47,10 +47,14 @@ def read_pw3d(path: str | Path, *, body: Bodies = None, landmark_set: str = "smp
     """Read 3DPW_{train,validation,test}.json, where the bodies are in the camera.
 
     Args:
-        path: the JSON; its images hold sequence, file_name and cam_param, its annotations smpl_param (pose, shape, trans, gender).
-        body: the body that the parameters are of, or one for each gender ("male", "female", "neutral"), for shapes of one gender mean another person
-            on the body of another. With it 3D joints are those of `landmark_set` on the body, and keypoints their projection; people whose
-            gender has no body keep no joints and a reason. Without it keypoints are the file's `openpose_result`, if any, as "openpose25", and there are no 3D joints.
+        path: the JSON; its images hold sequence, file_name and cam_param, its annotations smpl_param (pose, shape,
+            trans, gender).
+        body: the body that the parameters are of, or one for each gender ("male", "female", "neutral"), for shapes of
+            one gender mean another person
+            on the body of another. With it 3D joints are those of `landmark_set` on the body, and keypoints their
+            projection; people whose
+            gender has no body keep no joints and a reason. Without it keypoints are the file's `openpose_result`, if
+            any, as "openpose25", and there are no 3D joints.
         landmark_set: a set that the body knows.
         dataset: first part of each person's key.
 
@@ -58,7 +62,8 @@ def read_pw3d(path: str | Path, *, body: Bodies = None, landmark_set: str = "smp
         One row for each annotation, in file order; image paths are "SEQUENCE/FILE", relative to the folder imageFiles.
 
     Raises:
-        PgtfastError: the file cannot be read as such JSON, or an annotation lacks its parameters or an image its camera.
+        PgtfastError: the file cannot be read as such JSON, or an annotation lacks its parameters or an image its
+        camera.
     """
     path = Path(path)
     content = load_object(path, _WHAT, ("images", "annotations"))
@@ -100,9 +105,11 @@ def read_pw3d(path: str | Path, *, body: Bodies = None, landmark_set: str = "smp
 def read_pw3d_sequences(
     folder: str | Path, *, body: Bodies = None, landmark_set: str = "smpl24", dataset: str = "3dpw"
 ) -> People:
-    """Read the official sequenceFiles/{train,validation,test}/*.pkl, where the bodies are in the world and the camera moves.
+    """Read the official sequenceFiles/{train,validation,test}/*.pkl, where the bodies are in the world and the camera
+    moves.
 
-    Nothing in the pickles is run. Frames without a valid camera (campose_valid) have a reason. Arguments as of :func:`read_pw3d`; without a body
+    Nothing in the pickles is run. Frames without a valid camera (campose_valid) have a reason. Arguments as of
+    :func:`read_pw3d`; without a body
     the translation in the camera, which depends on the rest pelvis, is NaN, and keypoints are the file's `poses2d`.
 
     Args:
@@ -112,7 +119,8 @@ def read_pw3d_sequences(
         dataset: first part of each person's key.
 
     Returns:
-        One row for each person and frame. Annotation ids are made of the sequence's name, the person and the frame, the same whichever
+        One row for each person and frame. Annotation ids are made of the sequence's name, the person and the frame, the
+        same whichever
         sequences are there. Image paths as of :func:`read_pw3d`.
     """
     folder = Path(folder)
@@ -146,7 +154,8 @@ class _Rows:
         self.gender[row], self.focal[row], self.center[row] = gender, focal, center
 
     def finish(self, people: People, body: Bodies, points: np.ndarray, landmark_set: str, where: str) -> People:
-        """The people with all that is known of them: joints of the body and their projection, or 2D points (N, 18, 3) without a body."""
+        """The people with all that is known of them: joints of the body and their projection, or 2D points (N, 18, 3)
+        without a body."""
         joints, kind = None, "smpl"
         if body is None:
             _put_openpose(people, points)
@@ -281,7 +290,8 @@ class _Sequence:
         wanted = tuple(got if want < 0 else want for want, got in zip(shape, read.shape, strict=False))
         if read.ndim != len(shape) or read.shape != wanted or not (np.abs(read) < LARGEST).all():
             raise PgtfastError(
-                f"{self.file}: key '{key}': wanted finite numbers of shape {shape}, got {read.shape if read.ndim else brief(value)}"
+                f"{self.file}: key '{key}': wanted finite numbers of shape {shape}, got "
+                f"{read.shape if read.ndim else brief(value)}"
             )
         return read
 

@@ -29,18 +29,23 @@ def read_up3d(
 ) -> People:
     """Read UP-3D's folder.
 
-    The list names pictures %05d_image.png; beside each lie %05d_joints.npy (3, 14): x, y, confidence of LSP's joints, and %05d_body.pkl, the SMPL
-    fit, read without running what it says. The fit's camera looks at the middle of the picture, with one focal length; its rotation `rt` and
-    translation `t` are applied to the body, so that pose and transl are in the camera frame. The number of the picture is the annotation's id.
+    The list names pictures %05d_image.png; beside each lie %05d_joints.npy (3, 14): x, y, confidence of LSP's joints,
+    and %05d_body.pkl, the SMPL
+    fit, read without running what it says. The fit's camera looks at the middle of the picture, with one focal length;
+    its rotation `rt` and
+    translation `t` are applied to the body, so that pose and transl are in the camera frame. The number of the picture
+    is the annotation's id.
 
     Args:
         root: the folder.
         split: name of the list, without ".txt": "train", "val", "trainval" or "test".
-        body: the SMPL body, for fits whose camera is turned: where `rt` is not zero, the translation is unknown (NaN) without it.
+        body: the SMPL body, for fits whose camera is turned: where `rt` is not zero, the translation is unknown (NaN)
+            without it.
         dataset: first part of each person's key.
 
     Returns:
-        One row for each line of the list. A person whose joints cannot be read has a reason; one without a readable fit keeps the joints.
+        One row for each line of the list. A person whose joints cannot be read has a reason; one without a readable fit
+        keeps the joints.
     """
     root = Path(root)
     listed = root / f"{split}.txt"

@@ -30,11 +30,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Measure runs against annotations.
 
     Returns:
-        What `--json` writes: "runs" by name, each with :data:`STATS` (-1 where nobody is of that size), "mean_oks" over the people whose own
+        What `--json` writes: "runs" by name, each with :data:`STATS` (-1 where nobody is of that size), "mean_oks" over
+        the people whose own
         annotation has labelled keypoints, and "per_person".
 
     Raises:
-        PgtfastError: pycocotools is not installed, the annotations are no person keypoints, or a run has no body of theirs.
+        PgtfastError: pycocotools is not installed, the annotations are no person keypoints, or a run has no body of
+        theirs.
     """
     assert config.annotations is not None
     with needing("coco", "evaluate coco"):
@@ -151,7 +153,8 @@ def table(values: dict[str, Any]) -> str:
     """Lines to print: one a run."""
     wide = max(map(len, values["runs"]))
     lines = [
-        f"keypoints of {values['annotations']}: {values['images']} images; AP and AR over OKS 0.50:0.95, all people of the file",
+        f"keypoints of {values['annotations']}: {values['images']} images; AP and AR over OKS 0.50:0.95, all "
+        f"people of the file",
         " " * wide + "".join(f"{name:>11s}" for name in (*STATS, "mean OKS")) + f"{'people':>9s}",
     ]
     for name, run in values["runs"].items():

@@ -26,9 +26,12 @@ def _protocol(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """Scores predictions under a named protocol. `synth` measures a run of annotate or fit on the free world against its hidden truth: PA-MPJPE
-    with x, y, z, MPJPE pelvis on pelvis, the mesh's error (PVE), all in millimetres, and how far the keypoints are missed in pixels. `coco` measures
-    the projected keypoints of a run against those of a COCO annotation file: AP and AR over object keypoint similarity (OKS), by pycocotools.
+    """Scores predictions under a named protocol. `synth` measures a run of annotate or fit on the free world against
+    its hidden truth: PA-MPJPE
+    with x, y, z, MPJPE pelvis on pelvis, the mesh's error (PVE), all in millimetres, and how far the keypoints are
+    missed in pixels. `coco` measures
+    the projected keypoints of a run against those of a COCO annotation file: AP and AR over object keypoint similarity
+    (OKS), by pycocotools.
     """
 
     protocol: Annotated[str, Option("PROTOCOL", positional=True, parse=_protocol)]
@@ -46,7 +49,8 @@ class EvaluateConfig:
     against: Annotated[tuple[Path, ...], Option("RUN2")] = ()
     """further runs; synth measures all on the people that every run has"""
     calibrate: Annotated[Path | None, Option("FILE")] = None
-    """of synth: fit the quality of the bodies of --predictions to their true errors and write it to FILE, for --quality of annotate and fit; an
+    """of synth: fit the quality of the bodies of --predictions to their true errors and write it to FILE, for --quality
+    of annotate and fit; an
     existing FILE keeps its models of other methods"""
     plot: Annotated[Path | None, Option("PNG")] = None
     """of synth: also draw how far the quality of --predictions can be trusted"""

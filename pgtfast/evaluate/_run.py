@@ -38,7 +38,8 @@ def run(config: EvaluateConfig) -> EvaluateResult:
         models, about = _synth.calibrate(config.world, config.split, config.predictions)
         add_quality(config.calibrate, about["method"], models, about)
         print(
-            f"{config.calibrate}: {len(models)} models of {about['people']} people; annotate and fit take it with --quality"
+            f"{config.calibrate}: {len(models)} models of {about['people']} people; annotate and fit take it with "
+            f"--quality"
         )
     if config.plot is not None:
         with needing("report", "--plot"):

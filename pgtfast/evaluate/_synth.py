@@ -30,7 +30,8 @@ _COLUMNS = (
 )  # fmt: skip
 _KEYPOINTS = "coco17"
 _AWAY = 0.25
-"""Share of the box: annotated keypoints that lie farther from the true ones, for half of the people, are of another split."""
+"""Share of the box: annotated keypoints that lie farther from the true ones, for half of the people, are of another
+split."""
 
 
 class _Run(NamedTuple):
@@ -56,7 +57,8 @@ def compared(world: str | Path, split: str, runs: Sequence[str | Path]) -> dict[
         runs: folders of annotate or fit.
 
     Returns:
-        What `--json` writes: "runs" by name, each with its counts, means over people and "per_person"; "one standing body for all"; "people".
+        What `--json` writes: "runs" by name, each with its counts, means over people and "per_person"; "one standing
+        body for all"; "people".
 
     Raises:
         PgtfastError: there is no such truth, or a run is none of this split, or of another body.
@@ -170,7 +172,8 @@ def _check_split(folder: Path, rows: dict[int, dict], place: dict[int, int], tru
             away.append(off / _box_side([row])[0])
     if away and np.median(away) > _AWAY:
         raise PgtfastError(
-            f"{folder}: its keypoints lie {np.median(away):.1f} boxes from those of the people with the same ids; another world or split?"
+            f"{folder}: its keypoints lie {np.median(away):.1f} boxes from those of the people with the same ids; "
+            f"another world or split?"
         )
 
 

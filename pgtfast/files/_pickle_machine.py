@@ -1,7 +1,9 @@
 """Interpreter of pickle opcodes that never holds a callable.
 
-A global is a (module, name) token, checked against a short list when it is read; REDUCE, NEWOBJ and BUILD on such a token
-fill a plain record (`Held`) which `pgtfast.files.unpickle` turns into an array afterwards. There is no getattr, no call and no
+A global is a (module, name) token, checked against a short list when it is read; REDUCE, NEWOBJ and BUILD on such a
+token
+fill a plain record (`Held`) which `pgtfast.files.unpickle` turns into an array afterwards. There is no getattr, no call
+and no
 import anywhere on the way, so nothing that a file says can run.
 """
 

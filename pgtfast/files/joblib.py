@@ -33,7 +33,8 @@ def load_joblib(path: str | Path) -> Any:
     except _unpickle._DAMAGE as error:
         detail = str(error) if isinstance(error, Damaged) else f"{type(error).__name__}: {error}"
         raise _unpickle.MalformedPickle(
-            f"{file}: not a readable joblib file of values; at byte {reader.pos} of {len(data)}: {detail}. Copy or download the file again"
+            f"{file}: not a readable joblib file of values; at byte {reader.pos} of {len(data)}: {detail}. Copy or "
+            f"download the file again"
         ) from error
 
 

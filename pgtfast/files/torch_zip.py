@@ -1,7 +1,9 @@
 """Tensors of a ``torch.save`` zip file without running anything, whatever else the file holds.
 
-Lightning checkpoints keep their hyper-parameters beside the weights, as objects of whatever library the training used. ``torch.load(
-weights_only=True)`` refuses the whole file for one such object. Here an object of a known configuration library becomes an empty mark, and
+Lightning checkpoints keep their hyper-parameters beside the weights, as objects of whatever library the training used.
+``torch.load(
+weights_only=True)`` refuses the whole file for one such object. Here an object of a known configuration library becomes
+an empty mark, and
 all other names are refused.
 """
 
@@ -32,7 +34,8 @@ _LEFT_ASIDE = frozenset((
     "argparse", "attrdict", "collections", "configer", "copy_reg", "copyreg", "datetime", "dotmap", "easydict", "enum", "human_body_prior", "lightning",
     "lightning_fabric", "numpy", "omegaconf", "pathlib", "pytorch_lightning", "torch", "torchmetrics", "typing", "yacs",
 ))  # fmt: skip
-"""Packages whose objects may lie beside the weights. Nothing of them is imported or run; the list serves to refuse files that want more."""
+"""Packages whose objects may lie beside the weights. Nothing of them is imported or run; the list serves to refuse
+files that want more."""
 
 
 class LeftAside:
@@ -60,7 +63,8 @@ def read_torch_zip(path: Path) -> tuple[Any, tuple[str, ...]]:
         path: written by torch 1.6 or later (a zip archive).
 
     Returns:
-        The value, with tensors on the CPU and a :class:`LeftAside` for every other object; and the names of those objects.
+        The value, with tensors on the CPU and a :class:`LeftAside` for every other object; and the names of those
+        objects.
 
     Raises:
         RefusedPickle: the file names something outside the known libraries.

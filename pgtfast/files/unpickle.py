@@ -1,8 +1,10 @@
 """Reads pickles, .npy and .npz files of values without running anything.
 
 Body-model files of the field are pickles, and an ordinary unpickler runs whatever a pickle names. Here can come out:
-numbers, text, bytes, builtin containers, numpy arrays and scalars of plain dtypes, sparse matrices (`SparseMatrix`), and for
-a `chumpy.ch.Ch` the array that it held. All else is refused by name (`RefusedPickle`). Neither scipy nor chumpy is imported.
+numbers, text, bytes, builtin containers, numpy arrays and scalars of plain dtypes, sparse matrices (`SparseMatrix`),
+and for
+a `chumpy.ch.Ch` the array that it held. All else is refused by name (`RefusedPickle`). Neither scipy nor chumpy is
+imported.
 """
 
 from __future__ import annotations

@@ -11,11 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """B people. Crops are made; what belongs to them is as annotated, in the full image and its camera: `crop_targets` moves it into the crop.
+    """B people. Crops are made; what belongs to them is as annotated, in the full image and its camera: `crop_targets`
+    moves it into the crop.
 
     Convention:
-        Pixels with the centre of the first pixel at (0, 0). A point x of the full image is at ``matrix @ [x, 1]`` of the crop; the matrix holds
-        the mirror, so that ``matrix[:, :, :2] = zoom * R(rotation) * diag(-1 if flip else 1, 1)`` with R(a) = [[cos a, -sin a], [sin a, cos a]]
+        Pixels with the centre of the first pixel at (0, 0). A point x of the full image is at ``matrix @ [x, 1]`` of
+        the crop; the matrix holds
+        the mirror, so that ``matrix[:, :, :2] = zoom * R(rotation) * diag(-1 if flip else 1, 1)`` with R(a) = [[cos a,
+        -sin a], [sin a, cos a]]
         acting on (x right, y down).
     """
 
@@ -32,7 +35,8 @@ class Batch:
     size: Tensor
     """(B, 2) float32: width and height of the full image."""
     keypoints: Tensor
-    """(B, K, 3) float32: full-image pixels, and weight in [0, 1]; zero where unknown. K rows of the :class:`Supervision`."""
+    """(B, K, 3) float32: full-image pixels, and weight in [0, 1]; zero where unknown. K rows of the
+    :class:`Supervision`."""
     joints_3d: Tensor
     """(B, K, 4) float32: metres, axes of the image's camera, and 1 where known; zero where unknown."""
     root: Tensor
@@ -52,9 +56,11 @@ class Batch:
     person: Tensor
     """(B,) int64: row among the people of that set."""
     transl: Tensor | None = None
-    """(B, 3) float32: metres, camera frame, of the body that `pose` and `betas` describe; zero where unknown. None where no set has it."""
+    """(B, 3) float32: metres, camera frame, of the body that `pose` and `betas` describe; zero where unknown. None
+    where no set has it."""
     intrinsics: Tensor | None = None
-    """(B, 4) float32: focal x, y and principal point x, y of the full image, pixels; zero where unknown. None where no set has them."""
+    """(B, 4) float32: focal x, y and principal point x, y of the full image, pixels; zero where unknown. None where no
+    set has them."""
 
     def __len__(self) -> int:
         return len(self.image)

@@ -14,7 +14,8 @@ from .supervision import Supervision
 
 
 class Targets(NamedTuple):
-    """Targets of B crops; K rows of the :class:`Supervision`, each still the joint that it is named after where the crop is mirrored."""
+    """Targets of B crops; K rows of the :class:`Supervision`, each still the joint that it is named after where the
+    crop is mirrored."""
 
     keypoints: Tensor
     """(B, K, 2) float32: pixels of the crop, the centre of the first at (0, 0); meaningless where the weight is 0."""
@@ -23,7 +24,8 @@ class Targets(NamedTuple):
     inside: Tensor
     """(B, K) bool: labelled, and within the crop, which covers -0.5 to W - 0.5."""
     joints_3d: Tensor
-    """(B, K, 3) float32: metres from the pelvis of `Batch.root`, axes of the crop's camera (x right, y down, z forward)."""
+    """(B, K, 3) float32: metres from the pelvis of `Batch.root`, axes of the crop's camera (x right, y down, z
+    forward)."""
     joints_3d_weights: Tensor
     """(B, K) float32: 1 where known, 0 elsewhere and wherever that pelvis is unknown."""
     rotations: Tensor
@@ -52,12 +54,17 @@ def crop_targets(batch: Batch, supervision: Supervision, crop_size: tuple[int, i
         crop_size: width and height of the crops, pixels.
 
     Convention:
-        A mirrored person's left is the right of the one in the picture: rows are exchanged, so that row k is joint k of the person that the crop
-        shows, and `Batch.position_row` holds as it is. In 3D a crop is ``diag(-1, 1, 1)`` if mirrored, then a turn about the camera's axis by
-        `Batch.rotation`, the turn that the pixels make. Mirrored rotations are those of the mirrored body where the body is symmetric (the free body is).
+        A mirrored person's left is the right of the one in the picture: rows are exchanged, so that row k is joint k of
+        the person that the crop
+        shows, and `Batch.position_row` holds as it is. In 3D a crop is ``diag(-1, 1, 1)`` if mirrored, then a turn
+        about the camera's axis by
+        `Batch.rotation`, the turn that the pixels make. Mirrored rotations are those of the mirrored body where the
+        body is symmetric (the free body is).
 
-        The turn is exact in 3D. That its picture is the turned picture holds where the camera's axis passes through the centre of the turn or perspective is
-        weak; elsewhere the crop looks at the body from slightly aside, as every crop does (Pose2Pose leaves that out, too).
+        The turn is exact in 3D. That its picture is the turned picture holds where the camera's axis passes through the
+        centre of the turn or perspective is
+        weak; elsewhere the crop looks at the body from slightly aside, as every crop does (Pose2Pose leaves that out,
+        too).
     """
     width, height = crop_size
     keypoints = points_in_crop(batch.keypoints[..., :2], batch, supervision)

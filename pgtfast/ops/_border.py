@@ -23,7 +23,8 @@ LIBRARY = torch.library.Library("pgtfast", "DEF")
 
 
 def call(name: str, tensors: Sequence[Tensor | Sequence[int] | None], *options: Any) -> None:
-    """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream; lists of numbers go as they are."""
+    """Run a kernel of `_core` on tensors that share the first one's device, on that device's current stream; lists of
+    numbers go as they are."""
     first = tensors[0]
     assert isinstance(first, Tensor)
     device, capsules = first.device, [to_dlpack(t) if isinstance(t, Tensor) else t for t in tensors]
@@ -48,7 +49,8 @@ R = TypeVar("R")
 
 
 def float32_under_autocast(op: Callable[P, R]) -> Callable[P, R]:
-    """The rule of the ops under autocast: float16 and bfloat16 tensors go to float32, and what the op computes stays so (geometry needs the bits)."""
+    """The rule of the ops under autocast: float16 and bfloat16 tensors go to float32, and what the op computes stays so
+    (geometry needs the bits)."""
 
     @functools.wraps(op)
     def call_op(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,7 +79,8 @@ class _NoSecondDerivative(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads):
         raise RuntimeError(
-            f"{ctx.name}: the fused ops have no second derivatives; use pgtfast.reference.{ctx.name}, or leave out create_graph=True"
+            f"{ctx.name}: the fused ops have no second derivatives; use pgtfast.reference.{ctx.name}, or leave out "
+            f"create_graph=True"
         )
 
 
@@ -98,7 +101,8 @@ def _once(name: str, backward):
 
 
 def define(schema: str, kernel, fake, setup_context=None, backward=None) -> torch._ops.OpOverload:
-    """Register one op: schema, kernel for CPU and CUDA, fake kernel for tracing and, for a differentiable op, its autograd formula."""
+    """Register one op: schema, kernel for CPU and CUDA, fake kernel for tracing and, for a differentiable op, its
+    autograd formula."""
     name = schema[: schema.index("(")]
     LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order))
     LIBRARY.impl(name, kernel, "CPU")
@@ -111,7 +115,8 @@ def define(schema: str, kernel, fake, setup_context=None, backward=None) -> torc
 
 
 def _autograd_kernel(name: str, overload: torch._ops.OpOverload, setup_context, backward):
-    """What `torch.library.register_autograd` makes, without its walk over the schema at each call: half the overhead of a call with gradients."""
+    """What `torch.library.register_autograd` makes, without its walk over the schema at each call: half the overhead of
+    a call with gradients."""
 
     def forward(ctx, *inputs):
         with torch._C._AutoDispatchBelowAutograd():

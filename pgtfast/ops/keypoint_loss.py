@@ -39,8 +39,10 @@ def keypoint_loss(
 ) -> KeypointLoss:
     """2D keypoint loss of posed bodies with L2 on latent and shape, fused.
 
-    ``data = sum_k w_k rho(project(X_k) - keypoint_k) / number of valid entries``, an entry being valid where its weight is positive (two entries a
-    joint with norm "coordinate", one with "euclidean"); ``latent = mean(z^2)``, ``betas = mean(beta^2)``; ``total = data + latent_weight * latent +
+    ``data = sum_k w_k rho(project(X_k) - keypoint_k) / number of valid entries``, an entry being valid where its weight
+    is positive (two entries a
+    joint with norm "coordinate", one with "euclidean"); ``latent = mean(z^2)``, ``betas = mean(beta^2)``; ``total =
+    data + latent_weight * latent +
     betas_weight * betas``. Differentiable in pose, betas, transl and latent. CPU (float32, float64) and CUDA (float32).
 
     Args:
@@ -50,7 +52,8 @@ def keypoint_loss(
         terms: constants of the body and the landmark set (K landmarks).
         focal: (..., 2) pixels; with model "weak" pixels per metre. No gradient.
         center: (..., 2) principal point, pixels. No gradient.
-        keypoints: (..., K, 2) pixels, the centre of the first pixel at (0, 0). May hold NaN where the weight is zero. No gradient.
+        keypoints: (..., K, 2) pixels, the centre of the first pixel at (0, 0). May hold NaN where the weight is zero.
+            No gradient.
         weights: (..., K), none negative, or None for ones. No gradient.
         loss: "l1", "mse" or "geman_mcclure" (sigma^2 e^2 / (sigma^2 + e^2); SMPLify, Bogo et al. 2016, Eq. 2).
         sigma: scale of Geman-McClure, pixels.
@@ -62,7 +65,8 @@ def keypoint_loss(
         reduction: "none" gives each body's loss, "mean" one loss over all valid entries of the batch.
 
     Returns:
-        KeypointLoss(total, data, latent, betas), each (...) for "none" and () for "mean". Without valid entries data is 0.
+        KeypointLoss(total, data, latent, betas), each (...) for "none" and () for "mean". Without valid entries data is
+        0.
 
     Raises:
         ValueError: a shape, device, option or the terms do not fit pose.
@@ -176,7 +180,8 @@ def _autograd(ctx, grad, *_):
 
 _TARGET = "Tensor focal, Tensor center, Tensor keypoints, Tensor? weights, Tensor? latent"
 _loss = define(
-    f"keypoint_loss({BODY_SCHEMA}, {TERMS_SCHEMA}, {_TARGET}, int model, int penalty, int norm, float sigma, bool wants_grad)"
+    f"keypoint_loss({BODY_SCHEMA}, {TERMS_SCHEMA}, {_TARGET}, int model, int penalty, int norm, float sigma, bool "
+    f"wants_grad)"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     _kernel,
     _fake,
@@ -184,7 +189,8 @@ _loss = define(
     _autograd,
 )
 _loss_backward = define(
-    "keypoint_loss_backward(Tensor grad, Tensor pose_grad, Tensor? betas_grad, Tensor? transl_grad, Tensor? betas, Tensor? latent)"
+    "keypoint_loss_backward(Tensor grad, Tensor pose_grad, Tensor? betas_grad, Tensor? transl_grad, Tensor? betas, "
+    "Tensor? latent)"
     " -> (Tensor, Tensor, Tensor, Tensor)",
     _backward_kernel,
     _backward_fake,

@@ -25,9 +25,12 @@ def procrustes_align(
         with_scale: False keeps the scale at one (rigid alignment).
 
     Returns:
-        ProcrustesResult: aligned (..., K, 3) = scale * points @ rotation^T + translation, scale (...), rotation (..., 3, 3), always proper,
-        translation (..., 3). Where the points leave the rotation open, it is the smallest of the best: the identity for points that coincide (then
-        scale is 1, too) or have no weight, the shortest turn for points on a line. The gradient is that of the alignment where the
+        ProcrustesResult: aligned (..., K, 3) = scale * points @ rotation^T + translation, scale (...), rotation (...,
+        3, 3), always proper,
+        translation (..., 3). Where the points leave the rotation open, it is the smallest of the best: the identity for
+        points that coincide (then
+        scale is 1, too) or have no weight, the shortest turn for points on a line. The gradient is that of the
+        alignment where the
         rotation is determined, and finite elsewhere.
 
     Raises:
@@ -86,7 +89,8 @@ _procrustes_align = define(
     f"procrustes_align({_SCHEMA}) -> (Tensor, Tensor, Tensor, Tensor)", _kernel, _fake, _setup_context, _autograd
 )
 _procrustes_align_backward = define(
-    f"procrustes_align_backward({_SCHEMA}, Tensor grad_aligned, Tensor grad_scale, Tensor grad_rotation, Tensor grad_translation) -> (Tensor, Tensor)",
+    f"procrustes_align_backward({_SCHEMA}, Tensor grad_aligned, Tensor grad_scale, Tensor grad_rotation, Tensor "
+    f"grad_translation) -> (Tensor, Tensor)",
     _backward_kernel,
     _backward_fake,
 )

@@ -39,7 +39,8 @@ def matrix_to_rotvec(matrix: Tensor) -> Tensor:
         matrix: (..., 3, 3) rotation matrices (proper, orthonormal; not checked).
 
     Returns:
-        (..., 3) axis times angle, radians. At exactly pi, where both signs of the axis are right, its largest component is positive.
+        (..., 3) axis times angle, radians. At exactly pi, where both signs of the axis are right, its largest component
+        is positive.
 
     Raises:
         ValueError: another shape.
@@ -57,7 +58,8 @@ def rot6d_to_matrix(x: Tensor, layout: str = "column") -> Tensor:
 
     Args:
         x: (..., 6).
-        layout: "column" reads x as a (3, 2) matrix whose columns are the two vectors (Pose2Pose, SPIN, VPoser); "row" reads two
+        layout: "column" reads x as a (3, 2) matrix whose columns are the two vectors (Pose2Pose, SPIN, VPoser); "row"
+            reads two
             consecutive triples (4D-Humans).
 
     Returns:

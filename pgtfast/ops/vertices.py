@@ -15,9 +15,11 @@ TERMS_SCHEMA = "Tensor packed, Tensor skin_bone, Tensor skin_weight"
 
 @float32_under_autocast
 def vertices(pose: Tensor, betas: Tensor | None, transl: Tensor | None, terms: SkinTerms) -> Tensor:
-    """Vertices of posed bodies: shape blend, pose blend and linear blend skinning in one pass (SMPL, Loper et al. 2015, Eq. 2-9).
+    """Vertices of posed bodies: shape blend, pose blend and linear blend skinning in one pass (SMPL, Loper et al. 2015,
+    Eq. 2-9).
 
-    Differentiable in pose, betas and transl; the backward pass computes the blend again and keeps nothing per vertex. CPU (float32, float64) and
+    Differentiable in pose, betas and transl; the backward pass computes the blend again and keeps nothing per vertex.
+    CPU (float32, float64) and
     CUDA (float32).
 
     Args:

@@ -56,7 +56,8 @@ def to_arrow(people: People, *, method: str = "", pending: bool = False) -> pa.T
     Args:
         people: N people.
         method: what found their bodies, where `people.scores` does not say it.
-        pending: rows of :data:`PENDING` alone, of people whose bodies are yet to be found: having none is no reason against them.
+        pending: rows of :data:`PENDING` alone, of people whose bodies are yet to be found: having none is no reason
+            against them.
 
     Raises:
         ValueError: a parameter is not as wide as the body model has it, or a score is not one of :data:`SCORES`.
@@ -169,11 +170,13 @@ def from_arrow(table: pa.Table, where: str, columns: Sequence[str] = tuple(SCHEM
     Args:
         table: of :data:`SCHEMA`, of any version; optional columns may be missing.
         where: the file, for messages.
-        columns: those that are read, the ids among them; what others say counts as unknown. Without `valid` nobody has a body, which is no reason
+        columns: those that are read, the ids among them; what others say counts as unknown. Without `valid` nobody has
+            a body, which is no reason
             against them: they are people whose bodies are yet to be found, as :data:`PENDING` has them.
 
     Raises:
-        PgtfastError: the rows are of several datasets, body models, landmark sets or priors, or hold parameters of another width.
+        PgtfastError: the rows are of several datasets, body models, landmark sets or priors, or hold parameters of
+        another width.
     """
     try:
         table = conformed(table, columns)
@@ -241,7 +244,8 @@ def _single(table: pa.Table, name: str, where: str) -> Any:
     if len(values) > 1:
         told = ", ".join(map(str, values))
         raise PgtfastError(
-            f"{where}: holds rows of several kinds in column {name!r} ({told}); they cannot go in one file: convert them apart"
+            f"{where}: holds rows of several kinds in column {name!r} ({told}); they cannot go in one file: "
+            f"convert them apart"
         )
     return values[0] if values else None
 

@@ -99,7 +99,8 @@ COLUMNS: tuple[Column, ...] = (
     _column("weights_sha256", _TEXT, "Hash of all weights that it took.", required=True, score=True),
     _column("pgtfast_version", _TEXT, "Version that wrote the row.", required=True, score=True),
 )
-"""Metres, radians, pixels; translation and orientation in the camera frame. Rows with `valid` false hold null in every column of the body and say
+"""Metres, radians, pixels; translation and orientation in the camera frame. Rows with `valid` false hold null in every
+column of the body and say
 in `reason` why."""
 
 SCHEMA = pa.schema(

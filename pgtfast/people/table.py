@@ -16,11 +16,14 @@ from .layout import BodyLayout, layout_of
 class People:
     """N people; row i of every column is the same person, keyed by (dataset, image_path, annotation_id).
 
-    A person who cannot be used keeps a row: `reason` says why. What is not known of a person is NaN, 0 or None, as each column says.
+    A person who cannot be used keeps a row: `reason` says why. What is not known of a person is NaN, 0 or None, as each
+    column says.
 
     Convention:
-        Pixels of the whole image with the centre of the first pixel at (0, 0); metres and radians in the frame of the image's camera (x right,
-        y down, z forward). A posed body moved by `transl` is seen at ``X[:2] / X[2] * focal + center``. The body turns about its rest pelvis, as
+        Pixels of the whole image with the centre of the first pixel at (0, 0); metres and radians in the frame of the
+        image's camera (x right,
+        y down, z forward). A posed body moved by `transl` is seen at ``X[:2] / X[2] * focal + center``. The body turns
+        about its rest pelvis, as
         in `smplx`: the pelvis lies at rest pelvis + transl.
     """
 
@@ -40,31 +43,38 @@ class People:
     center: np.ndarray
     """(N, 2) float64: principal point, NaN where unknown."""
     gender: np.ndarray
-    """(N,) object: "neutral", "male" or "female": the file of the body model that `betas` belong to; None where unknown."""
+    """(N,) object: "neutral", "male" or "female": the file of the body model that `betas` belong to; None where
+    unknown."""
     reason: np.ndarray
     """(N,) object: None, or the :class:`Skip` of a person who cannot be used."""
     landmark_set: str
-    """Name of the keypoints' and 3D joints' order, e.g. "coco17" (see :mod:`pgtfast.skeletons`); "" where there are none."""
+    """Name of the keypoints' and 3D joints' order, e.g. "coco17" (see :mod:`pgtfast.skeletons`); "" where there are
+    none."""
     keypoints: np.ndarray
     """(N, K, 3) float64: x, y and confidence in [0, 1]; all zero where not labelled. K is 0 where there are none."""
     joints_3d: np.ndarray | None = None
-    """(N, K, 3) float32, NaN where unknown. Seen from the camera where `focal` is known; elsewhere only differences between joints of one person
+    """(N, K, 3) float32, NaN where unknown. Seen from the camera where `focal` is known; elsewhere only differences
+    between joints of one person
     mean anything."""
     body_model: str | None = None
     """Kind of the model that `body` holds parameters of ("smpl", "smplx", "free", ...); None where there are none."""
     body: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Parameters by the names of the model's :class:`BodyLayout`, each (N, width) float, NaN where unknown; those that nobody has are absent."""
+    """Parameters by the names of the model's :class:`BodyLayout`, each (N, width) float, NaN where unknown; those that
+    nobody has are absent."""
     flat_hand_mean: bool | None = None
-    """Whether the hands' rotations are measured from a flat hand (True, as in BEDLAM) or from the model's mean hand (False, as in NeuralAnnot's
+    """Whether the hands' rotations are measured from a flat hand (True, as in BEDLAM) or from the model's mean hand
+    (False, as in NeuralAnnot's
     SMPL-X files); None where there are no hands, or nothing says so."""
     latent: np.ndarray | None = None
     """(N, 32) of the pose prior `prior`, NaN where unknown."""
     prior: str | None = None
     """Version of the prior."""
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """What is reported of the bodies, by the names of the store's columns: (N,) each; NaN or None where unknown; those that nobody has are absent."""
+    """What is reported of the bodies, by the names of the store's columns: (N,) each; NaN or None where unknown; those
+    that nobody has are absent."""
     keyed: bool = True
-    """Whether the ids are those of the data set's annotation file; else people are numbered in the order of the file."""
+    """Whether the ids are those of the data set's annotation file; else people are numbered in the order of the
+    file."""
 
     def __len__(self) -> int:
         return len(self.annotation_id)
@@ -96,7 +106,8 @@ class People:
 
     @property
     def pose(self) -> np.ndarray:
-        """(N, 3 J) rotation vectors of all joints in kinematic order; parts that are absent or unknown are zero beside a known body, NaN elsewhere."""
+        """(N, 3 J) rotation vectors of all joints in kinematic order; parts that are absent or unknown are zero beside
+        a known body, NaN elsewhere."""
         columns = []
         known = (
             np.isfinite(self.body["global_orient"]).all(1)
@@ -135,7 +146,8 @@ class People:
         return replace(self, body_model=body_model, body=parameters)
 
     def with_pose(self, body_model: str, pose: np.ndarray, **parameters: np.ndarray) -> People:
-        """As :meth:`with_body`, with the root and body rotations in one array (N, 3 n): what is left of the pose (hands, face) goes by name."""
+        """As :meth:`with_body`, with the root and body rotations in one array (N, 3 n): what is left of the pose
+        (hands, face) goes by name."""
         root = 3
         return self.with_body(body_model, global_orient=pose[:, :root], body_pose=pose[:, root:], **parameters)
 

@@ -58,7 +58,8 @@ class VPoser(nn.Module):
 
     @property
     def terms(self) -> DecoderTerms:
-        """The decoder as constants for :func:`pgtfast.ops.vposer_decode` and the fused fits, on this module's device."""
+        """The decoder as constants for :func:`pgtfast.ops.vposer_decode` and the fused fits, on this module's
+        device."""
         if self._terms is None:
             with torch.inference_mode(False):  # they outlive the mode in which they are first asked for
                 self._terms = self.decoder.terms()
@@ -88,7 +89,8 @@ class VPoser(nn.Module):
         """
         if pose.dim() < 2 or pose.shape[-2:] != (NUM_JOINTS, 3):
             raise ValueError(
-                f"pose: wanted (..., {NUM_JOINTS}, 3) rotation vectors of SMPL's joints 1..21, got {tuple(pose.shape)}; "
+                f"pose: wanted (..., {NUM_JOINTS}, 3) rotation vectors of SMPL's joints 1..21, got "
+                f"{tuple(pose.shape)}; "
                 "drop the root and the hands, and view a flat (..., 63) as (..., 21, 3)"
             )
         batch = pose.shape[:-2]

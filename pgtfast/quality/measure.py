@@ -1,4 +1,5 @@
-"""People with the bodies found for them, and their scores: what a run reports of each body, and the quality that follows from it."""
+"""People with the bodies found for them, and their scores: what a run reports of each body, and the quality that
+follows from it."""
 
 from __future__ import annotations
 
@@ -38,9 +39,12 @@ def solved(people: People, index: np.ndarray, found: Mapping[str, np.ndarray | N
     Args:
         people: N people; their keypoints are those that count.
         index: (M,) rows of those for whom a body was sought.
-        found: of each, by name: the parameters of the body model (M, width), `focal` and `center` (M, 2), `projected` (M, K, 2) its landmarks in the
-            image in the keypoints' order, NaN for those that the body lacks, `valid` (M,) bool, and where known `latent` (M, 32),
-            `limit_violation` (M,) radians, `prior_energy`, `flip_disagreement_mm`, `jitter_mm` (M,). Empty where M is 0.
+        found: of each, by name: the parameters of the body model (M, width), `focal` and `center` (M, 2), `projected`
+            (M, K, 2) its landmarks in the
+            image in the keypoints' order, NaN for those that the body lacks, `valid` (M,) bool, and where known
+            `latent` (M, 32),
+            `limit_violation` (M,) radians, `prior_energy`, `flip_disagreement_mm`, `jitter_mm` (M,). Empty where M is
+            0.
         origin: what made the bodies.
     """
     count = len(people)

@@ -4,12 +4,15 @@ The tensors are plain data: :mod:`pgtfast.body` and :mod:`pgtfast.priors` build 
 references read them on every call. No gradient flows into them.
 
 Features
-    Rest geometry is linear in ``F = [1, betas (S), vec(R_1 - I), ..., vec(R_{J-1} - I)]`` where ``R_j`` is the local rotation of
-    joint j, flattened row by row (SMPL, Loper et al. 2015, Eq. 8-9). ``C = 1 + S + 9 (J - 1)`` is its length. A model without pose blend shapes may
+    Rest geometry is linear in ``F = [1, betas (S), vec(R_1 - I), ..., vec(R_{J-1} - I)]`` where ``R_j`` is the local
+    rotation of
+    joint j, flattened row by row (SMPL, Loper et al. 2015, Eq. 8-9). ``C = 1 + S + 9 (J - 1)`` is its length. A model
+    without pose blend shapes may
     leave the pose columns out, so that ``C = 1 + S``.
 
 Packed rows
-    Index tables are checked here, once, on whatever device they lie; the fused kernels multiply by these matrices twelve rows at a time, so each class carries a copy whose rows are grouped as
+    Index tables are checked here, once, on whatever device they lie; the fused kernels multiply by these matrices
+    twelve rows at a time, so each class carries a copy whose rows are grouped as
     ``(ceil(rows / 12), columns, 12)``, zero padded.
 """
 
@@ -110,8 +113,10 @@ class _BodyTerms(_Terms):
 class LandmarkTerms(_BodyTerms):
     """Landmarks as bone-relative moments: the mesh folded away (see docs/landmarks.md).
 
-    Landmark k is ``sum_p G_bone(p) m_p + mass_p * p_bone(p)`` over its pairs ``pair_start[k] <= p < pair_start[k + 1]``, with ``m_p =
-    moments[moment_row[p]] F``, global rotations ``G`` and posed joints ``p``. A pair with ``moment_row`` -1 has no moment (a kinematic joint).
+    Landmark k is ``sum_p G_bone(p) m_p + mass_p * p_bone(p)`` over its pairs ``pair_start[k] <= p < pair_start[k +
+    1]``, with ``m_p =
+    moments[moment_row[p]] F``, global rotations ``G`` and posed joints ``p``. A pair with ``moment_row`` -1 has no
+    moment (a kinematic joint).
 
     Convention:
         A moment is relative to its bone's own rest joint: ``m = sum_v r_kv w_vj (v_rest - J_j)``, in metres.
@@ -120,7 +125,8 @@ class LandmarkTerms(_BodyTerms):
     parents: Tensor
     """(J,) int32 on the CPU, parents before children, root -1."""
     offsets: Tensor
-    """(J, 3, 1 + S): rest joint minus the parent's rest joint (the root: its rest position), a linear function of ``[1, betas]``, metres."""
+    """(J, 3, 1 + S): rest joint minus the parent's rest joint (the root: its rest position), a linear function of ``[1,
+    betas]``, metres."""
     moments: Tensor
     """(M, 3, C) in metres, as a linear function of F; C is 1 + S + 9 (J - 1), or 1 + S without pose blend shapes."""
     moment_row: Tensor
@@ -181,7 +187,8 @@ class SkinTerms(_BodyTerms):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class DecoderTerms(_Terms):
-    """VPoser's decoder (Pavlakos et al. 2019): three linear layers, leaky ReLU after the first two, 21 rotations in 6D column layout."""
+    """VPoser's decoder (Pavlakos et al. 2019): three linear layers, leaky ReLU after the first two, 21 rotations in 6D
+    column layout."""
 
     w1: Tensor
     """(H, Z)."""

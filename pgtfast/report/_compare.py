@@ -106,7 +106,8 @@ def compare(first: Run, second: Run, bodies: tuple[BodyModel, BodyModel], *, sam
             next(name for _, names in _of_turn(run, columns, 0, 1) for name in names) for run in (first, second)
         ]
         raise PgtfastError(
-            f"--against {second.folder}: no person has a body in both runs; people are matched by (dataset, image, annotation id), "
+            f"--against {second.folder}: no person has a body in both runs; people are matched by (dataset, image, "
+            f"annotation id), "
             f"such as {examples[0]} in {first.folder} and {examples[1]} in {second.folder}"
         )
     return held
@@ -185,6 +186,7 @@ def _add_pairs(held: Comparison, bodies: tuple[BodyModel, BodyModel], ours: pa.T
 
 
 def distances_mm(one: Tensor, other: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Between joints (N, J, 3) of two bodies, in millimetres: (N, 4) pelvis on pelvis with x, y, z, and (N,) after the best similarity."""
+    """Between joints (N, J, 3) of two bodies, in millimetres: (N, 4) pelvis on pelvis with x, y, z, and (N,) after the
+    best similarity."""
     rooted = mpjpe_mm(one, other, root=0, per_axis=True)
     return rooted.double().numpy(), pa_mpjpe_mm(one, other).double().numpy()

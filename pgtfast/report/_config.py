@@ -11,8 +11,10 @@ from .._config import MOST, Option, check
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
-    """Makes one HTML page of a run of fit or annotate: numbers, plots, a list of people to filter, and pictures of the best, the median and the worst.
-    With --against the bodies of two runs are compared on the people that both have. --viewer and --rrd show images, keypoints, cameras and bodies
+    """Makes one HTML page of a run of fit or annotate: numbers, plots, a list of people to filter, and pictures of the
+    best, the median and the worst.
+    With --against the bodies of two runs are compared on the people that both have. --viewer and --rrd show images,
+    keypoints, cameras and bodies
     in Rerun instead; with --out they make the page too.
     """
 

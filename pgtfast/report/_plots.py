@@ -61,7 +61,8 @@ def histogram_plot(
         plot.set_ylabel("people")
         plot.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         alt = "; ".join(
-            f"{name + ': ' if name else ''}median {number(held.quantile(0.5))}, a tenth below {number(held.quantile(0.1))}, "
+            f"{name + ': ' if name else ''}median {number(held.quantile(0.5))}, a tenth below "
+            f"{number(held.quantile(0.1))}, "
             f"a tenth above {number(held.quantile(0.9))}, {held.number} people"
             for name, held in zip(names, histograms, strict=False)
         )

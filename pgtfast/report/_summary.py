@@ -48,7 +48,8 @@ class Summary:
     betas: list[Histogram] = field(default_factory=lambda: [Histogram(_BETA_EDGES) for _ in range(10)])
     rotations: Rotations = field(default_factory=lambda: Rotations())
     by_quality: np.ndarray = field(default_factory=lambda: np.zeros((2, 400)))
-    """People with a keypoint error, and the sum of those errors in percent of the box, in 400 bins of quality from 0 to 1."""
+    """People with a keypoint error, and the sum of those errors in percent of the box, in 400 bins of quality from 0 to
+    1."""
 
 
 @dataclass(eq=False)

@@ -97,7 +97,8 @@ def show(runs: Sequence[Run], bodies: Sequence[BodyModel], photos: Photos, *, im
 
 
 def _some_images(run: Run, count: int) -> list[str]:
-    """At most `count` images that hold somebody with a body, drawn by the hash of their path, in the order of their names."""
+    """At most `count` images that hold somebody with a body, drawn by the hash of their path, in the order of their
+    names."""
     heap: list[tuple[int, str]] = []
     for batch in run.batches(("image_path", "valid")):
         held = {name for _, name in heap}
@@ -204,7 +205,8 @@ def _words(people: Sequence[list[dict]]) -> str:
 
 
 def normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals (V, 3) of a mesh: (V, 3) vertices and (F, 3) faces, which turn counter-clockwise seen from outside."""
+    """Unit normals (V, 3) of a mesh: (V, 3) vertices and (F, 3) faces, which turn counter-clockwise seen from
+    outside."""
     corners = vertices[faces]
     of_faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     found = np.zeros(vertices.shape)

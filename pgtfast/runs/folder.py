@@ -23,7 +23,8 @@ class RunFolder:
 
     Args:
         folder: RUN; made if absent.
-        config: what decides the result: JSON values, paths and dataclasses; kept in run.json and compared when the run is resumed.
+        config: what decides the result: JSON values, paths and dataclasses; kept in run.json and compared when the run
+            is resumed.
 
     Attributes:
         folder: RUN.
@@ -80,7 +81,8 @@ class RunFolder:
         write_json(self.folder / RUN_FILE, self.metadata)
 
     def discard(self, *names: str) -> None:
-        """Remove run.json, the lock and these files, and the folder where nothing else is in it: nothing of this run is worth keeping."""
+        """Remove run.json, the lock and these files, and the folder where nothing else is in it: nothing of this run is
+        worth keeping."""
         for name in (*names, RUN_FILE, LOCK_FILE):
             (self.folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # it holds other things
@@ -105,7 +107,8 @@ class RunFolder:
             raise
 
     def _existing(self) -> dict[str, Any] | None:
-        """What run.json says, None in a folder for a new run; refuses a run of another config, and folders that are no run."""
+        """What run.json says, None in a folder for a new run; refuses a run of another config, and folders that are no
+        run."""
         path = self.folder / RUN_FILE
         try:
             text = path.read_text(encoding="utf-8")
@@ -126,7 +129,8 @@ class RunFolder:
             keys = sorted(k for k in {*existing, *wanted} if existing.get(k) != wanted.get(k))
             changed = "; ".join(f"{k}: {existing.get(k)!r} there, {wanted.get(k)!r} now" for k in keys)
             raise PgtfastError(
-                f"--out {self.folder}: holds a run of another config ({changed}); choose another folder, or repeat that config"
+                f"--out {self.folder}: holds a run of another config ({changed}); choose another folder, or repeat "
+                f"that config"
             )
         return run
 
@@ -157,7 +161,8 @@ def _flat(values: dict, head: str = "") -> dict[str, Any]:
 
 
 def _is_content(path: Path) -> bool:
-    """Whether something is more than what a run that was killed before its run.json leaves: hidden files, also in a folder."""
+    """Whether something is more than what a run that was killed before its run.json leaves: hidden files, also in a
+    folder."""
     if path.name.startswith("."):
         return False
     return not path.is_dir() or any(not inner.name.startswith(".") for inner in path.iterdir())

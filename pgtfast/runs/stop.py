@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 SETTLE = 2.0
-"""Seconds in which signals are one wish: `timeout` sends it to the process and to its group, torchrun passes on what its processes got too."""
+"""Seconds in which signals are one wish: `timeout` sends it to the process and to its group, torchrun passes on what
+its processes got too."""
 
 
 class Stop:
@@ -23,7 +24,8 @@ class Stop:
     Args:
         notice: is said when the first comes.
         settle: seconds after the first in which more of them are the same wish.
-        kill: whether a further one ends the process itself, where it otherwise does what it did before the block (of SIGINT: KeyboardInterrupt).
+        kill: whether a further one ends the process itself, where it otherwise does what it did before the block (of
+            SIGINT: KeyboardInterrupt).
         agree: makes one answer of those of several processes: called at each :meth:`asked`.
 
     Attributes:

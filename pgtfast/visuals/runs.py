@@ -28,7 +28,8 @@ LONGEST = 200
 
 
 def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool = False) -> None:
-    """Draw up to `count` images, spread evenly over those that have a body and a photo, into RUN/overlays, and RUN/contact_sheet.jpg.
+    """Draw up to `count` images, spread evenly over those that have a body and a photo, into RUN/overlays, and
+    RUN/contact_sheet.jpg.
 
     Images that cannot be drawn are said on stderr, one line each.
 

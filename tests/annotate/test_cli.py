@@ -1,4 +1,5 @@
-"""``python -m pgtfast.annotate`` as a user runs it, with an untrained network: who is annotated, once each, and what is said of the others."""
+"""``python -m pgtfast.annotate`` as a user runs it, with an untrained network: who is annotated, once each, and what is
+said of the others."""
 
 from __future__ import annotations
 
@@ -280,7 +281,8 @@ BAD = {
     "no network": (["--checkpoint", "{d}/none.ckpt"], "none.ckpt: no such file"),
     "not a network": (["--checkpoint", "{d}/pickle.ckpt"], "pickle.ckpt: not a readable file of a network"),
     "no engine": (["--engine", "steam"], "invalid choice: 'steam'"),
-    "engine of a checkpoint": (["--engine", "onnxruntime"], "a checkpoint, no engine file; use --engine torch, or export it first"),
+    "engine of a checkpoint": (["--engine", "onnxruntime"], "a checkpoint, no engine file; use --engine torch, or "
+                                                            "export it first"),
     "precision": (["--engine", "onnxruntime", "--precision", "fp16"], "only torch takes them here"),
     "no coco": (["--coco", "{d}/none.json"], "none.json: no such file"),
     "no images": (["--images", "{d}/none"], "--images"),

@@ -192,7 +192,8 @@ BAD = {
     "no tar": (["--images", "{d}/text.tar"], "cannot be read as an uncompressed tar"),
     "no samples": (["--images", "{d}/plain.tar"], "no sample has a *.json"),
     "no coco": (["--images", "{images}", "--coco", "{d}/empty.json"], "empty.json: key 'images': wanted a list"),
-    "no annotations": (["--images", "{images}", "--coco", "{d}/images.json"], "images.json: key 'annotations': wanted a"),
+    "no annotations": (["--images", "{images}", "--coco", "{d}/images.json"], "images.json: key 'annotations': "
+                                                                              "wanted a"),
     "no pictures": (["--images", "{d}/folder", "--whole-images"], "folder: no pictures in it (*.jpg"),
     "two folders": (["--images", "{images}", "{d}", "--whole-images"], "wanted one folder, or tars"),
     "other images": (["--images", "{d}/folder", "--index", "{d}/good.csv"], "none of 1 images looked for"),

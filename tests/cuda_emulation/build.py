@@ -1,4 +1,5 @@
-"""Build `_core` with its CUDA kernels compiled for the host: float32 arrays on the CPU then run the code that a GPU would run."""
+"""Build `_core` with its CUDA kernels compiled for the host: float32 arrays on the CPU then run the code that a GPU
+would run."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def link(out: Path, compiler: str, pybind11_include: str, jobs: Sequence[tuple[P
 
 
 def adapted(path: Path) -> str:
-    """The source with the two things that need the device replaced: dynamic shared memory, and what counts as an array on it."""
+    """The source with the two things that need the device replaced: dynamic shared memory, and what counts as an array
+    on it."""
     text = path.read_text()
     if path.suffix == ".cu":
         return text.replace("extern __shared__ float shared[];", "float* shared = emulated_shared_memory();")

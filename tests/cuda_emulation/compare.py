@@ -1,8 +1,11 @@
 """Compare the ops on emulated CUDA kernels with the fp64 references: `python -m tests.cuda_emulation.compare MODULE`.
 
-Each case runs with the shared memory of two generations of devices and with the threads in three orders, which must agree to the last bit. The error
-against fp64 may be twice that of plain PyTorch in float32. A case beyond that is drawn seven times more, its inputs moved in their last place, and judged by
-the mean of both errors: where a point is almost in the camera one rounding is blown up, and may be small in PyTorch by chance.
+Each case runs with the shared memory of two generations of devices and with the threads in three orders, which must
+agree to the last bit. The error
+against fp64 may be twice that of plain PyTorch in float32. A case beyond that is drawn seven times more, its inputs
+moved in their last place, and judged by
+the mean of both errors: where a point is almost in the camera one rounding is blown up, and may be small in PyTorch by
+chance.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import pgtfast
 from tests.ops.bodies import body_arguments, decoder_terms, landmark_terms, parents_of, skin_terms
 
 FLOOR = 3e-6
-"""Errors up to this are good in sums over SMPL's features; rounding grows with the square root of their number (the kernels add in one row, PyTorch in blocks)."""
+"""Errors up to this are good in sums over SMPL's features; rounding grows with the square root of their number (the
+kernels add in one row, PyTorch in blocks)."""
 FEATURES = 218
 LAST_PLACE = 2**-23
 BODIES = [  # batch, joints, betas, pose features

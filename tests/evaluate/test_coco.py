@@ -21,7 +21,8 @@ PEOPLE = 6
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A run whose bodies are exact, and annotations of their keypoints: `exact.json`, and `off.json` with one person's moved and one's hidden."""
+    """A run whose bodies are exact, and annotations of their keypoints: `exact.json`, and `off.json` with one person's
+    moved and one's hidden."""
     folder = tmp_path_factory.mktemp("coco")
     pose = random_pose(PEOPLE)
     truth = truth_of(load_body("free"), pose)

@@ -26,7 +26,8 @@ PEOPLE = 9
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
-    """A world of which only the truth is there, and runs of it: "exact", "turned" about the vertical axis, "fewer" with three people less."""
+    """A world of which only the truth is there, and runs of it: "exact", "turned" about the vertical axis, "fewer" with
+    three people less."""
     folder = tmp_path_factory.mktemp("world")
     body, pose = load_body("free"), random_pose(PEOPLE)
     (folder / "truth").mkdir()
@@ -63,7 +64,8 @@ def truth_of(body, pose) -> list[dict]:
 
 
 def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, off: float = 3.0) -> None:
-    """A run of these bodies whose annotated keypoints lie `off` pixels right of the true ones; the last people have no body but a reason."""
+    """A run of these bodies whose annotated keypoints lie `off` pixels right of the true ones; the last people have no
+    body but a reason."""
     people = people_of(truth, off=off)
     count = len(people)
     chosen = np.arange(count - missing)

@@ -1,4 +1,5 @@
-"""The public names of the package with their parameters, as text. `python -m tests.helpers.surface > tests/golden/public_surface.txt` after a change on purpose."""
+"""The public names of the package with their parameters, as text. `python -m tests.helpers.surface >
+tests/golden/public_surface.txt` after a change on purpose."""
 
 from __future__ import annotations
 

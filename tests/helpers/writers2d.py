@@ -36,7 +36,8 @@ def write_picture(path: Path, size: tuple[int, int] = SIZE) -> None:
 
 
 def write_detailed_picture(path: Path, size: tuple[int, int]) -> None:
-    """A JPEG of smooth blobs of all colours (seeded by its name), in which a crop that is off by a pixel can be seen."""
+    """A JPEG of smooth blobs of all colours (seeded by its name), in which a crop that is off by a pixel can be
+    seen."""
     rng = np.random.default_rng(list(path.name.encode()))
     coarse = rng.integers(0, 256, (max(2, size[1] // 16), max(2, size[0] // 16), 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,8 @@ from tests.helpers.writers2d import COCO, write_detailed_picture  # noqa: E402
 
 
 def pose2pose_crop(picture: np.ndarray, box: np.ndarray, size: tuple[int, int], scale, turn, flip, color) -> np.ndarray:
-    """(H, W, 3) float32 of 255: mirrored picture, affine map through three points, OpenCV's warp in floats, colour cut at 255."""
+    """(H, W, 3) float32 of 255: mirrored picture, affine map through three points, OpenCV's warp in floats, colour cut
+    at 255."""
     picture = picture.astype(np.float32)
     middle = box[:2] + box[2:] / 2
     if flip:

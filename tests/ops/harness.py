@@ -121,7 +121,8 @@ class OpTests:
     variants: ClassVar[dict[str, tuple[dict, dict]]] = {"plain": ({}, {})}
     """Name -> (arguments of :meth:`make`, options of the op). The first is the plain one."""
     gradcheck_variants: ClassVar[tuple[str, ...] | None] = None
-    """Variants small enough for a numeric Jacobian; None for all. Of the others a random projection of it is checked."""
+    """Variants small enough for a numeric Jacobian; None for all. Of the others a random projection of it is
+    checked."""
     gradcheck_batch: ClassVar[tuple[int, ...]] = (2,)
     any_tail: ClassVar[tuple[str, ...]] = ()
     """Tensors whose last axis may have any length."""
@@ -154,7 +155,8 @@ class OpTests:
     def errors(self, arguments: Arguments, dtype, device, variant=None) -> list[tuple[str, float, float, float]]:
         """(what, error, plain PyTorch's own error, floor) of each output and gradient against the float64 reference.
 
-        In float64 the reference has no error to be seen; its own error is that in float32, scaled by the ratio of the dtypes' resolutions.
+        In float64 the reference has no error to be seen; its own error is that in float32, scaled by the ratio of the
+        dtypes' resolutions.
         """
         low, single = convert(arguments, dtype), convert(arguments, torch.float32)
         resolution = torch.finfo(dtype).eps / torch.finfo(torch.float32).eps

@@ -48,7 +48,8 @@ class TestRotvecToMatrix(OpTests):
 
     @pytest.mark.parametrize("angle", [100.0, 8190.0, 8194.0, 1e5, 1e6, 3e7])
     def test_angles_of_any_size(self, angle, isa):
-        """About one axis, where the norm of the vector is its number to the last bit, no angle is too large for the sine; its neighbours in the lanes stay."""
+        """About one axis, where the norm of the vector is its number to the last bit, no angle is too large for the
+        sine; its neighbours in the lanes stay."""
         rotvec = torch.zeros(35, 3, dtype=torch.float32)
         rotvec[torch.arange(35), torch.arange(35) % 3] = torch.linspace(-2, 2, 35)
         rotvec[::5] *= angle

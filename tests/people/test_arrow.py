@@ -17,7 +17,8 @@ from pgtfast.people.columns import COLUMNS, SCHEMA
 from pgtfast.people.table import objects
 
 VERSION_1 = Path(__file__).parents[1] / "golden" / "store_version1.parquet"
-"""Made by pgtfast 0.1.0's `record_table`: six people of random numbers, four with body and keypoints, the fifth skipped, the sixth without keypoints."""
+"""Made by pgtfast 0.1.0's `record_table`: six people of random numbers, four with body and keypoints, the fifth
+skipped, the sixth without keypoints."""
 
 
 def people_of(kind: str, count: int = 5) -> People:

@@ -162,7 +162,8 @@ def test_saved_and_read_again(official, tmp_path):
 
 
 def test_against_the_published_package(tmp_path):
-    """The class of human_body_prior 0.8.5.0, with random weights and batch statistics, in a folder of the published layout."""
+    """The class of human_body_prior 0.8.5.0, with random weights and batch statistics, in a folder of the published
+    layout."""
     vposer = pytest.importorskip(
         "human_body_prior.train.vposer_smpl",
         reason="pip install 'pgtfast[oracles]' && pip install --no-deps human_body_prior==0.8.5.0",

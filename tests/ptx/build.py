@@ -48,7 +48,8 @@ def build(out: Path, compiler: str, nvcc: str, pybind11_include: str) -> Path:
 
 
 def adapted(path: Path) -> str:
-    """The launchers and the border: launches name their kernel, and arrays that come in are memory that kernels may touch."""
+    """The launchers and the border: launches name their kernel, and arrays that come in are memory that kernels may
+    touch."""
     text = host.adapted(path)
     if path.suffix == ".cu":
         text = text.replace("float* shared = emulated_shared_memory();", "float* shared = nullptr;")

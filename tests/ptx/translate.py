@@ -1,7 +1,10 @@
-"""PTX to C++: each kernel becomes a function that one thread runs from start to end, every access to memory a call of runtime.h.
+"""PTX to C++: each kernel becomes a function that one thread runs from start to end, every access to memory a call of
+runtime.h.
 
-What nvcc made of the kernels is so run and checked without a GPU: contraction to fused multiply-adds, vector loads and the addresses themselves, which
-the C++ source compiled for the host does not show. Only the instructions that the project's kernels need are known; any other is an error.
+What nvcc made of the kernels is so run and checked without a GPU: contraction to fused multiply-adds, vector loads and
+the addresses themselves, which
+the C++ source compiled for the host does not show. Only the instructions that the project's kernels need are known; any
+other is an error.
 """
 
 from __future__ import annotations
