@@ -1,7 +1,8 @@
-"""How every verb runs from the command line: options into its config, its errors into one line, its result into an exit code.
+"""How every verb runs from the command line: options into its config, its errors into one line, its result into an exit
+code.
 
-Exit codes: 0 when all that was asked is done, 1 where the result says so (some people could not be done), 2 with one line on bad usage or bad
-input, 130 when interrupted, 141 when nobody reads the output.
+Exit codes: 0 when all that was asked is done, 1 where the result says so (some people could not be done), 2 with one
+line on bad usage or bad input, 130 when interrupted, 141 when nobody reads the output.
 """
 
 from __future__ import annotations
@@ -41,8 +42,9 @@ def main(
 
     Args:
         verb: name of the command.
-        config_type: frozen dataclass; its docstring opens the help text, those under its fields explain the options, and its class variable
-            `EPILOG`, if any, closes it. :class:`pgtfast._config.Option` says what the types do not.
+        config_type: frozen dataclass; its docstring opens the help text, those under its fields explain the options,
+            and its class variable `EPILOG`, if any, closes it. :class:`pgtfast._config.Option` says what the types do
+            not.
         do: takes the config; a result with an `exit_code` decides the exit code.
         arguments: by default those of the process.
         extra: extra of the package that the verb needs.
@@ -59,7 +61,8 @@ def main(
 
 
 def run(verb: str, command: Callable[[list[str]], int | None], arguments: Sequence[str] | None = None) -> int:
-    """Call a command and turn its errors into one line on stderr; with `--debug` among the arguments the traceback is shown instead.
+    """Call a command and turn its errors into one line on stderr; with `--debug` among the arguments the traceback is
+    shown instead.
 
     Args:
         verb: name of the command, for the message.

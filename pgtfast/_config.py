@@ -1,4 +1,5 @@
-"""Fields of a verb's config: how each is written on the command line, what numbers it takes, and what its docstring says."""
+"""Fields of a verb's config: how each is written on the command line, what numbers it takes, and what its docstring
+says."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def wanted_number(field: Field) -> str:
 
 
 def config_fields(config_type: Any) -> tuple[Field, ...]:
-    """The fields of a config: the class's own first, then those of its bases; those that must be given before the others."""
+    """The fields of a config: the class's own first, then those of its bases; those that must be given before the
+    others."""
     hints = get_type_hints(config_type, include_extras=True)
     docs = field_docs(config_type)
     own = {

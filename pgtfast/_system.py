@@ -14,9 +14,8 @@ def processor_name() -> str:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has instructions that multiply bfloat16; without them torch takes some ten times as long as
-    with float32.
-    """
+    """Whether the processor has instructions that multiply bfloat16; without them torch takes some
+    ten times as long as with float32."""
     return not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint((_cpuinfo("flags") or _cpuinfo("Features")).split())
 
 

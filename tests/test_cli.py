@@ -68,10 +68,13 @@ class Done(NamedTuple):
 
 
 def test_options_become_the_config():
-    arguments = "in.json --from x --images a b --batch-size=3 --focal 2 --engine rtx --size 7x8 --flip-test --no-compile --limit 5"
+    arguments = (
+        "in.json --from x --images a b --batch-size=3 --focal 2 --engine rtx --size 7x8 --flip-test --no-compile"
+    )
+    arguments += " --limit 5"
     assert parse("toy", Config, arguments.split()) == Config(
-        source=Path("in.json"), to="x", images=(Path("a"), Path("b")), batch_size=3, focal=2.0, engine="rtx", size=(7, 8), flip_test=True,
-        compile=False, limit=5,
+        source=Path("in.json"), to="x", images=(Path("a"), Path("b")), batch_size=3, focal=2.0, engine="rtx",
+        size=(7, 8), flip_test=True, compile=False, limit=5,
     )  # fmt: skip
     assert parse("toy", Config, ["in", "--from", "x"]) == Config(source=Path("in"), to="x")
 
@@ -85,7 +88,9 @@ def test_help_says_all_of_it(capsys):
         "usage: python -m pgtfast.toy [-h] [OPTIONS] SRC\n\nDoes nothing to people.\n\nA second paragraph.\n"
     )
     for text in (
-        "--from NAME", "where from (required)", "--batch-size N", "people at once (default: 64)", "--engine {torch,rtx}", "--flip-test", "--no-compile",
+        "--from NAME", "where from (required)", "--batch-size N", "people at once (default: 64)", "--engine {torch,rtx}",
+        "--flip-test",
+        "--no-compile",
         "--limit N", "words:\n  a   first\n", "--debug shows",
     ):  # fmt: skip
         assert text in told

@@ -12,8 +12,8 @@ MARKS = {"ok": "ok", "gap": "GAP", "absent": "-"}
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorConfig:
-    """Says what is installed, what is missing (GAP: needed; -: optional) and the command that fixes it. Changes nothing; the exit code is 0
-    whatever it finds.
+    """Says what is installed, what is missing (GAP: needed; -: optional) and the command that fixes it. Changes
+    nothing; the exit code is 0 whatever it finds.
     """
 
     json: bool = False

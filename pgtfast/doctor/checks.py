@@ -32,7 +32,8 @@ class Check:
     part: str
     name: str
     status: str
-    """ "ok"; "gap": something asked for, or needed by everything, is missing; "absent": an optional part is not there."""
+    """ "ok"; "gap": something asked for, or needed by everything, is missing; "absent": an optional part is not
+    there."""
     detail: str
     fix: str = ""
     """Command or step that closes the gap."""

@@ -12,8 +12,9 @@ from .._outputs import OutputConfig
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig(OutputConfig):
-    """Fits a body to each annotated person of a COCO keypoints file. RUN gets annotations/*.parquet (one row a person, skipped people with their
-    reason), run.json and, where asked for, overlays/ and an exported file. The same command resumes an unfinished run.
+    """Fits a body to each annotated person of a COCO keypoints file. RUN gets annotations/*.parquet (one row a person,
+    skipped people with their reason), run.json and, where asked for, overlays/ and an exported file. The same command
+    resumes an unfinished run.
     """
 
     coco: Annotated[Path, Option("ANN.json")]
@@ -25,7 +26,8 @@ class FitConfig(OutputConfig):
     dataset: Annotated[str | None, Option("NAME")] = None
     """first part of each person's key (default: name of ANN.json)"""
     body: Annotated[str, Option("PATH|free")] = "free"
-    """body model file of SMPL, SMPL-H or SMPL-X (default: free, the body in the package); hands and face stay at their mean"""
+    """body model file of SMPL, SMPL-H or SMPL-X (default: free, the body in the package); hands and face stay at their
+    mean"""
     prior: Annotated[str, Option("PATH|free")] = "free"
     """VPoser v1 or v2 folder or file (default: free, the prior in the package)"""
     method: Literal["smplify"] = "smplify"

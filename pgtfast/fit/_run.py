@@ -125,7 +125,8 @@ def _fit_missing(
                 target = subset.rows(chosen)
                 result = fit_keypoints(
                     keypoints=_tensor(target.keypoints, device), camera=_camera(target, device), body=body, prior=prior,
-                    landmarks=plan, steps=config.steps, starts=config.starts, weights=tools.weights, solver=SOLVERS[config.solver],
+                    landmarks=plan, steps=config.steps, starts=config.starts, weights=tools.weights,
+                    solver=SOLVERS[config.solver],
                 )  # fmt: skip
                 found = {**as_found(result), "focal": target.focal, "center": target.center}
             subset = solved(subset, chosen, found, origin)
@@ -198,7 +199,8 @@ def _weights_hash(tools: _Tools) -> str:
 
 
 def as_found(result: FitResult) -> dict[str, np.ndarray | None]:
-    """Fits of M people, with what is measured of them, by the names that :func:`pgtfast.quality.measure.solved` takes."""
+    """Fits of M people, with what is measured of them, by the names that :func:`pgtfast.quality.measure.solved`
+    takes."""
     tensors: dict[str, torch.Tensor | None] = {**result.parameters, "latent": result.latent}
     tensors |= {"projected": result.projected, "valid": result.valid}
     tensors["limit_violation"] = limit_violation(result.body_pose.unflatten(-1, (-1, 3))).sum(-1)

@@ -1,1 +1,2 @@
-"""Bodies by optimisation: closed-form starts, the problem of a batch of people, its solver, fits from nothing and fits from given bodies."""
+"""Bodies by optimisation: closed-form starts, the problem of a batch of people, its solver, fits from nothing and fits
+from given bodies."""

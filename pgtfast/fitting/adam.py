@@ -23,7 +23,8 @@ RATES = Rates()
 
 
 def adam(problem: Problem, state: State, *, steps: int, rigid: bool = False, rates: Rates = RATES) -> State:
-    """Minimise each person's loss, step sizes falling to a twentieth along a cosine. No person's result depends on who else is in the batch.
+    """Minimise each person's loss, step sizes falling to a twentieth along a cosine. No person's result depends on who
+    else is in the batch.
 
     Args:
         problem: B people.

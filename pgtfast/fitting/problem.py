@@ -14,7 +14,8 @@ from ..priors import limit_violation
 from ..reference import DecoderTerms, LandmarkTerms
 
 BODY_PIXELS = 256.0
-"""Losses are computed in images scaled so that a body of BODY_HEIGHT at its first depth spans this many pixels: near and far people weigh the same."""
+"""Losses are computed in images scaled so that a body of BODY_HEIGHT at its first depth spans this many pixels: near
+and far people weigh the same."""
 
 BODY_HEIGHT = 1.7
 """Metres."""
@@ -29,7 +30,8 @@ class State(NamedTuple):
     orient: Tensor
     """(B, 3): rotation vector in radians, in the body's frame."""
     pose: Tensor
-    """(B, L) change of the prior's latent, or (B, 3 M) rotation vectors of M joints after the root, in units of `Problem.flex`."""
+    """(B, L) change of the prior's latent, or (B, 3 M) rotation vectors of M joints after the root, in units of
+    `Problem.flex`."""
     betas: Tensor
     """(B, S): change of the shape."""
     transl: Tensor
@@ -41,7 +43,8 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Weights of the loss; the 2D term is the mean over 2 K coordinates of weight * rho(residual) in body-scaled pixels."""
+    """Weights of the loss; the 2D term is the mean over 2 K coordinates of weight * rho(residual) in body-scaled
+    pixels."""
 
     sigma: float = 40.0
     """Scale of Geman-McClure, in body-scaled pixels (1.7 m are 256)."""
@@ -50,9 +53,11 @@ class Weights:
     betas: float = 5.0
     """Of mean(betas^2)."""
     limits: float = 0.0
-    """Of the mean squared excess over the joint limits, radians; 0 omits it. A prior's latent hardly needs it, rotation vectors do."""
+    """Of the mean squared excess over the joint limits, radians; 0 omits it. A prior's latent hardly needs it, rotation
+    vectors do."""
     upright: float = 8.0
-    """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0 omits it."""
+    """Of the square of the sine of the pelvis' tilt towards or away from the camera, which keypoints hardly show; 0
+    omits it."""
 
 
 WITHOUT_PRIOR = Weights(pose=40.0, limits=300.0)
@@ -72,7 +77,8 @@ class Anchor(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Problem:
-    """Constants of B people's fits: the camera and keypoints in body-scaled pixels, the first bodies and the weights."""
+    """Constants of B people's fits: the camera and keypoints in body-scaled pixels, the first bodies and the
+    weights."""
 
     terms: LandmarkTerms
     decoder: DecoderTerms | None
@@ -88,8 +94,8 @@ class Problem:
     center: Tensor
     """(B, 2) body-scaled pixels."""
     joints: Tensor
-    """(J - 1, 3, 3) or (B, J - 1, 3, 3): first local rotations after the root. Rotation vectors are measured from them; joints that do not move keep
-    them."""
+    """(J - 1, 3, 3) or (B, J - 1, 3, 3): first local rotations after the root. Rotation vectors are measured from them;
+    joints that do not move keep them."""
     flex: Tensor
     """(3 M,): radians of one unit of a rotation vector in the state. The first M joints after the root move."""
     orient: Tensor
@@ -140,8 +146,8 @@ class Problem:
         return torch.cat((moved, kept.expand(len(pose), -1, 3, 3)), 1) if kept.shape[-3] else moved
 
     def body(self, state: State, joints: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Local rotations (B, J, 3, 3), the root's in the camera frame, and translation (B, 3) in metres; `joints` spares computing those of
-        `state.pose`."""
+        """Local rotations (B, J, 3, 3), the root's in the camera frame, and translation (B, 3) in metres; `joints`
+        spares computing those of `state.pose`."""
         root = self.orient @ ops.rotvec_to_matrix(state.orient)
         if joints is None:
             joints = self.local_rotations(state.pose)

@@ -51,8 +51,9 @@ def refine(
 ) -> FirstBodies:
     """Move bodies towards keypoints.
 
-    Unknown are the root's rotation, the latent (or the rotations of the joints that all bodies share), the betas and the translation. People
-    without keypoints, or whose loss does not fall, stay as they were; nobody's result depends on who else is in the batch.
+    Unknown are the root's rotation, the latent (or the rotations of the joints that all bodies share), the betas and
+    the translation. People without keypoints, or whose loss does not fall, stay as they were; nobody's result depends
+    on who else is in the batch.
 
     Args:
         first: B bodies; may be tensors of inference mode.

@@ -36,7 +36,8 @@ class FitResult(NamedTuple):
     global_orient: Tensor
     """(N, 3) rotation vectors, radians."""
     body_pose: Tensor
-    """(N, 3 B) rotation vectors, radians: of SMPL's 23 joints after the root, of the 21 of bodies with hands of their own."""
+    """(N, 3 B) rotation vectors, radians: of SMPL's 23 joints after the root, of the 21 of bodies with hands of their
+    own."""
     betas: Tensor
     """(N, S)."""
     transl: Tensor
@@ -50,11 +51,13 @@ class FitResult(NamedTuple):
     loss: Tensor
     """(N,): total of the start that was kept."""
     margin: Tensor
-    """(N,): loss of the second best start minus this one; near 0 where two starts end alike, infinite with one start."""
+    """(N,): loss of the second best start minus this one; near 0 where two starts end alike, infinite with one
+    start."""
     valid: Tensor
     """(N,) bool: the person has keypoints and all numbers are finite."""
     hands_and_face: dict[str, Tensor]
-    """Rotation vectors (N, width) of the body's other joints by keyword: hands at the model's mean, jaw and eyes at rest; empty for SMPL."""
+    """Rotation vectors (N, width) of the body's other joints by keyword: hands at the model's mean, jaw and eyes at
+    rest; empty for SMPL."""
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -83,15 +86,15 @@ def fit_keypoints(
 ) -> FitResult:
     """Fit a body to each person's keypoints, all people at once.
 
-    A standing body is put in closed form in front of the camera, in each of `starts` directions; orientation and translation are fitted; the best
-    `keep` of them are fitted with pose and shape, and the best one is returned. People do not influence each other, so neither the batch nor its
-    order changes a result beyond rounding.
+    A standing body is put in closed form in front of the camera, in each of `starts` directions; orientation and
+    translation are fitted; the best `keep` of them are fitted with pose and shape, and the best one is returned. People
+    do not influence each other, so neither the batch nor its order changes a result beyond rounding.
 
     Args:
         keypoints: (N, K, 3) x, y in pixels and confidence in [0, 1]; 0 drops a keypoint, its coordinates may be NaN.
         camera: perspective, of the same pixels; focal and center (N, 2) or (2,).
-        body: of a kind with a body pose: SMPL, SMPL-H, SMPL-X or the free body; device and dtype are those of `keypoints`. Fingers and face stay
-            at their mean.
+        body: of a kind with a body pose: SMPL, SMPL-H, SMPL-X or the free body; device and dtype are those of
+            `keypoints`. Fingers and face stay at their mean.
         prior: the pose is sought in its latent; None seeks rotation vectors about a standing pose.
         landmarks: the body's K landmarks, a plan or the name of a set.
         steps: of the second stage; the first takes 0.3 times as many.

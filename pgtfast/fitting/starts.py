@@ -89,7 +89,8 @@ def rigid_starts(
 
 
 def bone_scale(body: Tensor, names: tuple[str, ...], keypoints: Tensor) -> Tensor:
-    """(N,): pixels per metre of the second longest of the bones that are seen, measured against their length; 0 where fewer than two are."""
+    """(N,): pixels per metre of the second longest of the bones that are seen, measured against their length; 0 where
+    fewer than two are."""
     at = {name: k for k, name in enumerate(names)}
     bones = [(f"{side}_{a}", f"{side}_{b}") for a, b in BONES for side in ("left", "right")]
     pairs = [(at[a], at[b]) for a, b in bones if a in at and b in at]

@@ -1,4 +1,5 @@
-"""The free synthetic world: images of people who are nobody, in the file formats of real data sets, with the truth kept aside."""
+"""The free synthetic world: images of people who are nobody, in the file formats of real data sets, with the truth kept
+aside."""
 
 from __future__ import annotations
 

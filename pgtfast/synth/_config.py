@@ -67,7 +67,8 @@ class SynthConfig:
     sets: Annotated[tuple[str, ...], Option("A,B", parse=_sets)] = ("studio", "wild", "bridge", "test")
     """which sets to make (default: studio,wild,bridge,test)"""
     poses: Annotated[Path | None, Option("NPZ")] = None
-    """recorded SMPL poses that half of the people of wild, bridge and test take: poses (N, 24, 3), src (N,) names the clip of each"""
+    """recorded SMPL poses that half of the people of wild, bridge and test take: poses (N, 24, 3), src (N,) names the
+    clip of each"""
     size: Annotated[tuple[int, int], Option("WxH", parse=_size)] = (256, 256)
     """width and height, pixels (default: 256x256)"""
     seed: Annotated[int, Option("N")] = 0

@@ -148,8 +148,7 @@ def draw_backdrop(
 
 def _blank(view: View, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(3, H, W) float32 what a metre along the camera's axis is in the world through each pixel; (3, H, W) black; (H,
-    W) far away.
-    """
+    W) far away."""
     x, y = ((np.arange(n) - c) / f for n, c, f in zip(size, view.center, view.focal, strict=True))
     rotation = view.rotation
     across, down = np.outer(rotation[0], x), np.outer(rotation[1], y) + rotation[2][:, None]
@@ -177,8 +176,7 @@ def _surface(
     rng: np.random.Generator, noise: Noise, low: float, high: float, u, v, blur, vivid: float = 0.25
 ) -> np.ndarray:
     """Colours (3, n) of a patterned surface at u, v metres; `blur` is how many metres a pixel covers, `vivid` the usual
-    saturation.
-    """
+    saturation."""
     kind = PATTERNS[rng.integers(len(PATTERNS))]
     most = vivid * rng.exponential()
     one = draw_color(rng, (0.0, min(most, 0.9)), (low, high))
@@ -200,8 +198,7 @@ def _floor(rng, scene: Scene, rays, light: Light, noise, color, depth, shadow_po
 
 def _floor_of(scene: Scene, rays, depth, paint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Floor:
     """Where the floor is seen before `depth`; `paint` gives the colours (3, n) of points (2, n), x and z, of which a
-    pixel covers (n,) metres.
-    """
+    pixel covers (n,) metres."""
     place = scene.view.place.astype(np.float32)
     slope = rays[1]
     t = np.where(slope > 1e-4, -place[1] / np.maximum(slope, np.float32(1e-4)), np.float32(_FAR))

@@ -27,7 +27,7 @@ _SEQUENCE = 24
 
 
 class Piece(NamedTuple):
-    """What is known of one picture of a set."""
+    """What is known of one image of a set."""
 
     number: int
     image: dict[str, np.ndarray]
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 def image_path(kind: str, number: int) -> str:
-    """Path of a picture in its set's folder."""
+    """Path of an image in its set's folder."""
     if kind == "studio":
         return f"images/{_studio_name(number)}"
     if kind == "bridge":
@@ -50,14 +50,14 @@ def image_path(kind: str, number: int) -> str:
 
 
 def write_set(root: Path, kind: str, pieces: Iterator[Piece], *, seed: int, size: tuple[int, int], assets: dict) -> int:
-    """Write a set's files beside its pictures.
+    """Write a set's files beside its images.
 
     Args:
         root: the world's folder; the set's is in it.
         kind: of the set.
-        pieces: of its pictures, in order.
+        pieces: of its images, in order.
         seed: of the world.
-        size: width and height of the pictures, pixels.
+        size: width and height of the images, pixels.
         assets: the body and the prior, for the mark.
 
     Returns:
@@ -172,7 +172,8 @@ def _write_bridge(folder: Path, pieces: Iterator[Piece], size: tuple[int, int]) 
             person = {key: value[at] for key, value in piece.people.items()}
             pose = np.concatenate((person["global_orient"], person["body_pose"]))
             param = {
-                "pose": _exact(pose), "shape": _exact(person["betas"]), "trans": _exact(person["transl"]), "gender": "neutral",
+                "pose": _exact(pose), "shape": _exact(person["betas"]), "trans": _exact(person["transl"]),
+                "gender": "neutral",
             }  # fmt: skip
             annotations.append(
                 {
@@ -203,11 +204,13 @@ def _write_studio(folder: Path, pieces: Iterator[Piece], seed: int, size: tuple[
         file = files[moment.subject]
         camera = studio.calibration_of(studio.view_of(seed, size, moment))
         file["camera"][str(moment.camera)] = {
-            "R": camera.rotation.tolist(), "t": camera.translation.tolist(), "f": camera.focal.tolist(), "c": camera.center.tolist(),
+            "R": camera.rotation.tolist(), "t": camera.translation.tolist(), "f": camera.focal.tolist(),
+            "c": camera.center.tolist(),
         }  # fmt: skip
         image_id = piece.number + 1
         image = {
-            "id": image_id, "file_name": _studio_name(piece.number), "width": size[0], "height": size[1], "subject": moment.subject,
+            "id": image_id, "file_name": _studio_name(piece.number), "width": size[0], "height": size[1],
+            "subject": moment.subject,
             "action_name": studio.ACTIONS[moment.action], "action_idx": moment.action, "subaction_idx": 1,
             "cam_idx": moment.camera, "frame_idx": moment.frame,
         }  # fmt: skip

@@ -21,7 +21,7 @@ _BONES = (
     ("pelvis", "spine1"), ("spine1", "spine3"), ("spine3", "neck"), ("neck", "head"),
     *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in
       (("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "hand"), ("hip", "knee"), ("knee", "ankle"),
-          ("ankle", "foot"))),
+       ("ankle", "foot"))),
 )  # fmt: skip
 _SPHERES = 5
 _SIDES = ("left", "right")
@@ -209,8 +209,7 @@ class Cast:
 
     def _tread(self, orient: np.ndarray, rotations: np.ndarray, betas: Tensor) -> np.ndarray:
         """Lay the soles of the feet that bear the body on the floor, as far as ankles bend: nobody stands on tiptoe
-        unawares.
-        """
+        unawares."""
         placed = self.body.joints_plan(
             global_orient=torch.from_numpy(orient[None].astype(np.float32)),
             body_pose=torch.from_numpy(rotations),

@@ -1,4 +1,4 @@
-"""From a scene to its picture, and to what an annotator would and would not see in it."""
+"""From a scene to its image, and to what an annotator would and would not see in it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ SPREAD = {
     "left_hip": 1.6,
     "right_hip": 1.6,
 }
-"""Noise of annotated keypoints against the usual: eyes are seen to a point, hips are somewhere under cloth."""
+"""How far keypoints are annotated from the truth against the usual: eyes are seen to a point, hips are somewhere under
+cloth."""
 
 SMALLEST_AREA = 80.0
 """Square pixels: people of whom less is seen have no annotation."""
@@ -88,7 +89,8 @@ class Posed(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """The n samples of an image that see a body's surface; one stands for all of a pixel with one part of one body."""
+    """The n samples of an image that see a body's surface; one stands for all of a pixel that sees one part of one
+    body."""
 
     row: np.ndarray
     column: np.ndarray
@@ -117,11 +119,11 @@ class Picture(NamedTuple):
 
 
 class Painter:
-    """Draws the pictures of a world; kept from picture to picture.
+    """Draws the images of a world; kept from image to image.
 
     Args:
         size: width and height, pixels.
-        people: fewest and most in a picture of the open world.
+        people: fewest and most in an image of the open world.
         keypoint_noise: standard deviation of annotated keypoints, pixels.
         temperature: of the open world's poses.
         clips: recorded poses (M, 24, 3) by set; None for the prior's alone.
@@ -154,12 +156,12 @@ class Painter:
         return (1.5 * torch.cdist(points, body).amin(1) + 0.05).numpy()
 
     def draw(self, kind: str, seed: int, number: int) -> Picture:
-        """Draw a picture of the world.
+        """Draw an image of the world.
 
         Args:
             kind: one of `SETS`.
             seed: of the world.
-            number: of the picture in its set.
+            number: of the image in its set.
         """
         rng = np.random.default_rng([seed, SETS.index(kind), number])
         if kind == "studio":
@@ -236,7 +238,8 @@ class Painter:
         return (people * np.int16(self.cast.body.num_joints) + one).ravel()
 
     def _samples(self, number_of: np.ndarray, vertices: np.ndarray, faces: np.ndarray, view: View) -> Samples:
-        """Where on its triangle each sample's ray ends: a corner has the volume that the ray spans with the others."""
+        """Where on its triangle each sample's ray ends: the corners' share is the volume that the ray spans with the
+        other two."""
         hit = number_of >= 0
         rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
         if not len(rows):
@@ -294,9 +297,8 @@ class Painter:
         return light_of
 
     def _develop(self, rng, backdrop: np.ndarray, samples: Samples, color: np.ndarray, *, plain: bool) -> np.ndarray:
-        """Lay the people over the place, and make a camera's picture of the light; a plain one is neither blurred nor
-        misexposed.
-        """
+        """Lay the people over the place, and make a camera's image of the light; a plain one is neither blurred nor
+        misexposed."""
         width, height = self.size
         soft = rng.uniform(0, 0.9) if rng.random() < 0.6 and not plain else 0.0
         pixel = samples.row // SAMPLES * width + samples.column // SAMPLES
@@ -344,8 +346,8 @@ class Painter:
             person_at = np.where(which < 0, -1, owner[which])
             distance = np.where(which < 0, depth[place[1] // SAMPLES, place[0] // SAMPLES], samples.depth[which])
             visibility, covered = self._visibility(seen, posed.landmarks[at], at, person_at, distance, scene.view)
-            # what the own body hides is placed by guess; of what other things hide, some is guessed worse, the rest
-            # left out
+            # what the own body hides is placed by guess; of what other things hide, some is guessed
+            # worse, the rest omitted
             flags = np.where(covered & (rng.random(len(seen)) < DROPPED), 0, visibility).astype(np.int8)
             spread = self.keypoint_noise * self._spread * np.where(visibility == 2, 1.0, np.where(covered, 3.0, 2.0))
             keypoints = np.clip(seen + noise * spread[:, None], (-0.5, -0.5), (width - 0.5, height - 0.5))

@@ -99,8 +99,7 @@ def draw_scene(
 
 def _places(rng: np.random.Generator, persons: tuple[Person, ...], distance: float, spread: float) -> np.ndarray:
     """x and z of each person: the first at the distance and near the middle, the others around, as close as they may
-    stand.
-    """
+    stand."""
     places = [np.array([rng.uniform(-0.12, 0.12) * spread * distance, distance])]
     if len(persons) > 1:
         places[0][0] = rng.uniform(-0.28, 0.28) * spread * distance
@@ -123,8 +122,7 @@ def _places(rng: np.random.Generator, persons: tuple[Person, ...], distance: flo
 
 def _boxes(rng: np.random.Generator, persons: tuple[Person, ...], places: np.ndarray, distance: float) -> np.ndarray:
     """Things on the floor: some behind or beside the people, three times in ten a low one or a post before the
-    first.
-    """
+    first."""
     boxes = []
     for _ in range(int(rng.integers(0, 5))):
         extent = np.exp(rng.uniform(np.log((0.25, 0.3, 0.25)), np.log((1.4, 1.6, 1.2))))

@@ -22,14 +22,13 @@ HALF_ROOM = 4.5
 _CORNER = 3.4
 _MIDDLE, _SPREAD = 0.4, 0.35
 """Standard deviations of the latent: of the activities about the prior's mean, and of their moments about the
-activity.
-"""
+activity."""
 _TO_ROOM = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """From the drawing's world (y down) to the data set's (z up)."""
 
 
 class Moment(NamedTuple):
-    """What a picture of the studio shows."""
+    """What an image of the studio shows."""
 
     subject: int
     action: int
@@ -56,7 +55,7 @@ class Calibration(NamedTuple):
 
 
 def moment_of(number: int) -> Moment:
-    """Subject, action, frame and camera of a picture: all cameras see a moment, subjects and actions take turns."""
+    """Subject, action, frame and camera of an image: all cameras see a moment, subjects and actions take turns."""
     moment, camera = divmod(number, len(CAMERAS))
     turn_of, subject = divmod(moment, len(SUBJECTS))
     frame, action = divmod(turn_of, len(ACTIONS))
@@ -64,9 +63,8 @@ def moment_of(number: int) -> Moment:
 
 
 def view_of(seed: int, size: tuple[int, int], moment: Moment) -> View:
-    """The camera that takes a picture: near a corner, aimed at the middle; each subject came on a day of its own
-    calibration.
-    """
+    """The camera that takes an image: near a corner, aimed at the middle; each subject came on a day of its own
+    calibration."""
     rng = np.random.default_rng([seed, 0, moment.subject, moment.camera])
     corner = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1)])[moment.camera - 1]
     aside = corner * _CORNER + rng.normal(0, 0.15, 2)
@@ -87,13 +85,13 @@ def calibration_of(view: View) -> Calibration:
 
 
 def draw_moment(seed: int, cast: Cast, size: tuple[int, int], moment: Moment) -> Scene:
-    """The scene of a picture. All cameras see the same person, in the same place, in one of two outfits of the subject.
+    """The scene of a image. All cameras see the same person, in the same place, in one of two outfits of the subject.
 
     Args:
         seed: of the world.
         cast: body and prior.
         size: width and height, pixels.
-        moment: which picture.
+        moment: which image.
     """
     subject, action, frame, _ = moment
     middle = _MIDDLE * np.random.default_rng([seed, 1, action]).standard_normal(32)

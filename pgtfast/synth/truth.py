@@ -16,8 +16,9 @@ class Truth(NamedTuple):
     """N people; row i of every array is the person of `annotation_id[i]` in the set's annotations.
 
     Convention:
-        Metres, radians, camera frame (x right, y down, z forward). A point X is seen at focal * X[:2] / X[2] + center, in pixels with the centre
-        of the first pixel at (0, 0). The pose is that of the body and prior named in the world's run.json.
+        Metres, radians, camera frame (x right, y down, z forward). A point X is seen at focal * X[:2] / X[2] + center,
+        in pixels with the centre of the first pixel at (0, 0). The pose is that of the body and prior named in the
+        world's run.json.
     """
 
     annotation_id: np.ndarray
@@ -45,7 +46,8 @@ class Truth(NamedTuple):
     landmarks_2d: np.ndarray
     """(N, 17, 2) where they are seen, pixels, without the annotation's noise; also of those outside the image."""
     visibility: np.ndarray
-    """(N, 17) int8: 0 outside the image, 1 hidden, 2 visible. An annotator leaves out some of the hidden ones: their flag in the annotation is 0."""
+    """(N, 17) int8: 0 outside the image, 1 hidden, 2 visible. An annotator leaves out some of the hidden ones: their
+    flag in the annotation is 0."""
     up: np.ndarray
     """(N, 3) unit vector against gravity, camera frame."""
     camera_height: np.ndarray

@@ -144,7 +144,8 @@ def make_world(out: str | Path, config: WorldConfig, *, workers: int = 2, progre
             run = _finish(out, config, run)
         except OSError as error:
             raise PgtfastError(
-                f"{error.filename or out}: cannot be written ({error.strerror or error}); the same command resumes from here"
+                f"{error.filename or out}: cannot be written ({error.strerror or error}); "
+                "the same command resumes from here"
             ) from error
         finally:
             os.close(alone)
@@ -240,7 +241,8 @@ def _draw_all(out: Path, config: WorldConfig, names: list[tuple[str, int]], work
                 yield task.result()
         except BrokenProcessPool:
             raise PgtfastError(
-                "a worker process died (killed, or out of memory); run the same command again, with fewer --workers, to resume from here"
+                "a worker process died (killed, or out of memory); run the same command again, "
+                "with fewer --workers, to resume from here"
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -281,7 +283,8 @@ def _draw(out: Path, config: WorldConfig, names: list[tuple[str, int]]) -> int:
         content = io.BytesIO()
         keys = picture.people[0] if picture.people else ()
         columns = {f"people/{key}": np.array([person[key] for person in picture.people]) for key in keys}
-        np.savez(content, focal=picture.focal, center=picture.center, **columns)  # type: ignore[arg-type]  # numpy types allow_pickle only
+        # numpy types allow_pickle only
+        np.savez(content, focal=picture.focal, center=picture.center, **columns)  # type: ignore[arg-type]
         write_bytes(_piece_path(out, kind, number), content.getvalue())
     return len(names)
 

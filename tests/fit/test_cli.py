@@ -252,7 +252,8 @@ def test_bad_input_through_the_command(tmp_path):
     done = fit("--coco", tmp_path / "none.json", "--out", tmp_path / "run", check=2)
     assert done.stderr.count("\n") == 1
     debug = subprocess.run(
-        [sys.executable, "-m", "pgtfast.fit", "--debug", "--coco", str(tmp_path / "none.json"), "--out", str(tmp_path / "run")],
+        [sys.executable, "-m", "pgtfast.fit", "--debug", "--coco", str(tmp_path / "none.json"), "--out",
+         str(tmp_path / "run")],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert "Traceback" in debug.stderr

@@ -23,7 +23,8 @@ def tools():
 
 @pytest.fixture(scope="module")
 def world(tools):
-    """Bodies drawn from the prior, facing anywhere, standing roughly upright, seen by a perspective camera with noise; one keypoint in ten is missing."""
+    """Bodies drawn from the prior, facing anywhere, standing roughly upright, seen by a perspective camera with noise;
+    one keypoint in ten is missing."""
     body, prior, plan = tools
     g = torch.Generator().manual_seed(3)
 

@@ -1,4 +1,5 @@
-"""The four sets in the files of real data sets: what is projected lands where it should, and wild keeps its 3D to itself."""
+"""The four sets in the files of real data sets: what is projected lands where it should, and wild keeps its 3D to
+itself."""
 
 from __future__ import annotations
 
@@ -149,8 +150,8 @@ def test_no_3d_beside_the_pictures_of_the_open_world(made, kind):
     assert {p.suffix for p in files} == {".json"}
     held = keys_in(load(made / kind / "annotations/person_keypoints_train2017.json"))
     assert held == {
-        "info", "licenses", "images", "annotations", "categories", "description", "id", "name", "file_name", "width", "height", "license",
-        "image_id", "category_id", "iscrowd", "bbox", "area", "num_keypoints", "keypoints", "supercategory", "skeleton",
+        "info", "licenses", "images", "annotations", "categories", "description", "id", "name", "file_name", "width",
+        "height", "license", "image_id", "category_id", "iscrowd", "bbox", "area", "num_keypoints", "keypoints", "supercategory", "skeleton",
     }  # fmt: skip
     cameras = load(made / kind / "cameras.json")
     assert all(set(camera) == {"focal", "center"} for camera in cameras.values())

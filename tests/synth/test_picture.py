@@ -168,8 +168,7 @@ def test_poses_are_drawn_without_deep_overlap(painter):
 
 def test_soles_are_on_the_floor(painter):
     """Of the foot that bears, heel and toes are about as high: nobody stands on tiptoe but where an ankle could not do
-    better.
-    """
+    better."""
     feet = painter.cast.body.landmarks("p2p25")
     rows = [[feet.names.index(f"{side}_{part}") for part in ("Big_toe", "Heel")] for side in ("L", "R")]
     rng = np.random.default_rng(3)

@@ -43,10 +43,12 @@ def annotations(out: Path, kind: str = "wild") -> Path:
 def test_holds_what_it_promises(made):
     names = [name for name in files(made) if not name.startswith("studio/")]
     assert sorted(names) == sorted([
-        "run.json", "truth/wild.npz", "truth/test.npz", "bridge/3DPW_train.json", "bridge/pgtfast_world.json", "bridge/contact_sheet.jpg",
+        "run.json", "truth/wild.npz", "truth/test.npz", "bridge/3DPW_train.json", "bridge/pgtfast_world.json",
+        "bridge/contact_sheet.jpg",
         *(f"bridge/imageFiles/free_0000_00/image_{n:05d}.jpg" for n in range(2)),
         *(f"{kind}/{name}" for kind in ("wild", "test")
-          for name in ("annotations/person_keypoints_train2017.json", "cameras.json", "contact_sheet.jpg", "pgtfast_world.json")),
+          for name in ("annotations/person_keypoints_train2017.json", "cameras.json", "contact_sheet.jpg",
+                       "pgtfast_world.json")),
         *(f"wild/train2017/{n:012d}.jpg" for n in range(1, 6)), *(f"test/train2017/{n:012d}.jpg" for n in range(1, 4)),
     ])  # fmt: skip
     assert "studio/annotations/Human36M_subject1_SMPL_NeuralAnnot.json" in files(made)
