@@ -88,8 +88,8 @@ def test_help_says_all_of_it(capsys):
         "usage: python -m pgtfast.toy [-h] [OPTIONS] SRC\n\nDoes nothing to people.\n\nA second paragraph.\n"
     )
     for text in (
-        "--from NAME", "where from (required)", "--batch-size N", "people at once (default: 64)", "--engine {torch,rtx}",
-        "--flip-test",
+        "--from NAME", "where from (required)", "--batch-size N", "people at once (default: 64)",
+        "--engine {torch,rtx}", "--flip-test",
         "--no-compile",
         "--limit N", "words:\n  a   first\n", "--debug shows",
     ):  # fmt: skip

@@ -30,7 +30,7 @@ class Crops:
     """Drawn, no photographs."""
 
 
-def given_crops(coco: str, images: str, config: NetworkConfig, count: int) -> Crops:
+def given_crops(coco: Path, images: Path, config: NetworkConfig, count: int) -> Crops:
     """Crops of people of a COCO file, spread evenly over it, decoded and cut as `pgtfast.annotate` does."""
     with needing("annotate", "--coco"):
         from ..datasets import read_coco_persons
@@ -67,5 +67,5 @@ def drawn_crops(config: NetworkConfig, count: int) -> Crops:
         make_world(folder, WorldConfig(images=pictures, sets=("wild",)), workers=0, progress=False)
         root = Path(folder) / "wild"
         (annotations,) = (root / "annotations").glob("person_keypoints_*.json")
-        crops = given_crops(str(annotations), str(root / "train2017"), config, count)
+        crops = given_crops(annotations, root / "train2017", config, count)
     return Crops(crops.image, f"{len(crops.image)} people drawn by pgtfast.synth, no photographs", synthetic=True)

@@ -8,7 +8,7 @@ import torch
 from pgtfast.engines import open_engine
 from pgtfast.engines._engine import INPUT, OUTPUTS
 from pgtfast.engines._file import read_engine_file
-from pgtfast.export.__main__ import main
+from pgtfast.export import ExportConfig, export
 from pgtfast.export._onnx import write_onnx
 from tests.engines.networks import crops, lively
 
@@ -42,10 +42,7 @@ def test_relus_in_front_of_fp8_stay(checkpoint, tmp_path):
     """ONNX Runtime's optimisations drop them."""
     graph, engine = tmp_path / "q.onnx", tmp_path / "f.onnx"
     graph.write_bytes(fp8_graph())
-    assert (
-        main(["--checkpoint", str(checkpoint), "--engine", "onnxruntime", "--onnx", str(graph), "--out", str(engine)])
-        == 0
-    )
+    assert export(ExportConfig(checkpoint=checkpoint, engine="onnxruntime", onnx=graph, out=engine)).passed
     assert read_engine_file(engine)[0].precision == "fp8"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

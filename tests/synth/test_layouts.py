@@ -151,7 +151,8 @@ def test_no_3d_beside_the_pictures_of_the_open_world(made, kind):
     held = keys_in(load(made / kind / "annotations/person_keypoints_train2017.json"))
     assert held == {
         "info", "licenses", "images", "annotations", "categories", "description", "id", "name", "file_name", "width",
-        "height", "license", "image_id", "category_id", "iscrowd", "bbox", "area", "num_keypoints", "keypoints", "supercategory", "skeleton",
+        "height", "license",
+        "image_id", "category_id", "iscrowd", "bbox", "area", "num_keypoints", "keypoints", "supercategory", "skeleton",
     }  # fmt: skip
     cameras = load(made / kind / "cameras.json")
     assert all(set(camera) == {"focal", "center"} for camera in cameras.values())
