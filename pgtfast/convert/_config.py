@@ -33,7 +33,8 @@ class _Epilog:
         known = "\n".join(f"  {f'{format.name} {format.variant}':<25}{format.about}" for format in formats())
         return (
             f"formats:\n{known}\n\n"
-            "exit code: 0 when every body was written, 1 when some were omitted (named in the output), 2 on bad usage or input."
+            "exit code: 0 when every body was written, 1 when some were omitted (named in the output), 2 on bad "
+            "usage or input."
         )
 
 
@@ -41,8 +42,9 @@ class _Epilog:
 class ConvertConfig:
     """Reads pseudo-ground-truths of one format and writes those of another.
 
-    People are keyed by annotation id; formats without ids are matched with --people by image name and box. All that is ignored, omitted,
-    approximated or not matched is counted and named at the end. DST appears whole or not at all, and is never overwritten.
+    People are keyed by annotation id; formats without ids are matched with --people by image name and box. All that is
+    ignored, omitted, approximated or not matched is counted and named at the end. DST appears whole or not at all, and
+    is never overwritten.
     """
 
     src: Annotated[Path, Option("SRC", positional=True)]
@@ -54,8 +56,9 @@ class ConvertConfig:
     source: Annotated[str | None, Option("FORMAT", name="from", parse=_one_of("names"))] = None
     """format of SRC (default: told by its content)"""
     variant: Annotated[str, Option("VARIANT", parse=_one_of("variants"))] = "itw"
-    """of NeuralAnnot's JSON: itw and 3dpw are keyed by annotation id in camera space (3dpw has no cameras in the file), h36m and mpi-inf-3dhp are
-    nested in the world and need --people, --cameras and --body (default: itw; reading tells 3dpw from itw by itself)"""
+    """of NeuralAnnot's JSON: itw and 3dpw are keyed by annotation id in camera space (3dpw has no cameras in the file),
+    h36m and mpi-inf-3dhp are nested in the world and need --people, --cameras and --body (default: itw; reading tells
+    3dpw from itw by itself)"""
     src_variant: Annotated[str | None, Option("VARIANT", parse=_one_of("variants"))] = None
     """the same of SRC, where both are NeuralAnnot's (default: --variant when writing another format, else itw)"""
     people: Annotated[Path | None, Option("FILE")] = None
@@ -67,12 +70,13 @@ class ConvertConfig:
     dataset: Annotated[str | None, Option("NAME")] = None
     """first part of each person's key (default: name of SRC)"""
     body: Annotated[str | None, Option("PATH|free")] = None
-    """body model file of the parameters. World frames and hands that change between flat and mean need it; cameras that change are
-    measured with it (default for measuring: free)"""
+    """body model file of the parameters. World frames and hands that change between flat and mean need it; cameras that
+    change are measured with it (default for measuring: free)"""
     body_model: Literal["smpl", "smplx", "smplh", "mano", "free"] | None = None
     """what the parameters of SRC are of, where its layout does not say (default: smpl)"""
     hands: Literal["flat", "mean"] | None = None
-    """what the hands of SRC are measured from, where its layout does not say: a flat hand (flat_hand_mean=True) or the model's mean hand (False)"""
+    """what the hands of SRC are measured from, where its layout does not say: a flat hand (flat_hand_mean=True) or the
+    model's mean hand (False)"""
     focal: Annotated[float, Option("PX", low=1, high=1e7, unit="pixels")] = 5000.0
     """focal length of smplify-x results, which do not hold theirs; pixels (default: 5000)"""
     prior: Annotated[str | None, Option("PATH|free")] = None

@@ -112,7 +112,8 @@ class Flow:
         self.model = model
         if model not in self.target.models:
             raise PgtfastError(
-                f"{src}: holds {model!r} parameters and --to {to} holds {' or '.join(self.target.models)} ones; poses and shapes of different "
+                f"{src}: holds {model!r} parameters and --to {to} holds {' or '.join(self.target.models)} ones; "
+                f"poses and shapes of different "
                 "body models are not exchangeable, a body has to be fitted anew"
             )
         body = self.context.body
@@ -122,7 +123,8 @@ class Flow:
             )
         if model == "free" and "body_model" not in self.target.holds:
             self.notes.count(
-                "body model: these are parameters of the 'free' body, whose shape is not SMPL's, and the file does not say so ({n} people)",
+                "body model: these are parameters of the 'free' body, whose shape is not SMPL's, and the file does "
+                "not say so ({n} people)",
                 int(people.has_body.sum()),
             )
 
@@ -172,8 +174,10 @@ class Flow:
             named = keep & there["gender"] & there["body"]
             if named.any():
                 raise PgtfastError(
-                    f"{self.config.src}: {int(named.sum())} people ({', '.join(names(people, named)[:3])}) are of a male or female body model, {to} files are read as "
-                    "neutral, and shapes of different genders are not exchangeable; choose --to spin, bedlam, humandata or parquet"
+                    f"{self.config.src}: {int(named.sum())} people ({', '.join(names(people, named)[:3])}) are of "
+                    f"a male or female body model, {to} files are read as "
+                    "neutral, and shapes of different genders are not exchangeable; choose --to spin, bedlam, "
+                    "humandata or parquet"
                 )
         own_camera = {"focal", "center"} if self.target.moves_camera and "transl" in holds else set()
         for name in there.keys() - holds - own_camera - {"body", "gender"}:

@@ -37,7 +37,8 @@ class Matcher:
         self._taken = np.zeros(len(people), bool)
 
     def match(self, people: People, notes: Notes) -> People:
-        """The people who are annotated, with image, size, id and, where unknown, box and camera of their annotation; all others are counted."""
+        """The people who are annotated, with image, size, id and, where unknown, box and camera of their annotation;
+        all others are counted."""
         rows = self._by_id(people, notes) if people.keyed else self._by_box(people, notes)
         kept = np.asarray(rows >= 0)
         first = np.zeros(len(rows), bool)

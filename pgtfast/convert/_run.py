@@ -32,7 +32,8 @@ def run(config: ConvertConfig) -> ConvertResult:
     """Convert a file; prints what became of everybody.
 
     Raises:
-        PgtfastError: SRC cannot be read, DST exists or cannot be written, or nobody can be written so; the message names file, key and cure.
+        PgtfastError: SRC cannot be read, DST exists or cannot be written, or nobody can be written so; the message
+        names file, key and cure.
     """
     src, dst = Path(config.src), Path(config.dst)
     target = target_of(config.to, config.variant, dst)
@@ -103,15 +104,16 @@ def _prior(config: ConvertConfig) -> VPoser | None:
     prior = load_vposer(config.prior)
     if prior.version != config.prior_version:
         raise PgtfastError(
-            f"--prior {config.prior}: is {prior.version!r}, not {config.prior_version!r}; latents of different versions are not exchangeable"
+            f"--prior {config.prior}: is {prior.version!r}, not {config.prior_version!r}; latents of different "
+            f"versions are not exchangeable"
         )
     return prior
 
 
 @contextlib.contextmanager
 def _two_threads() -> Iterator[None]:
-    """Settings for one thread that reads and one that writes: torch without threads of its own, which would be in their way, and a lock that goes to and
-    fro between them in a fraction of the time that a batch takes."""
+    """Settings for one thread that reads and one that writes: torch without threads of its own, which would be in their
+    way, and a lock that goes to and fro between them in a fraction of the time that a batch takes."""
     threads, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(1)
     sys.setswitchinterval(_SWITCH)

@@ -1,4 +1,5 @@
-"""JSON as people write it: decoded by type, errors that name file, entry, key and what was wanted; numbers that may be written as strings."""
+"""JSON as people write it: decoded by type, errors that name file, entry, key and what was wanted; numbers that may be
+written as strings."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ def _integer(digits: str) -> float:
 
 
 def as_strict(text: bytes, where: str) -> bytes:
-    """A text that Python's json reads as one of strict JSON: without byte order mark, null in place of NaN and Infinity.
+    """A text that Python's json reads as one of strict JSON: without byte order mark, null in place of NaN and
+    Infinity.
 
     Raises:
         PgtfastError: it cannot be read, or holds half a character.
@@ -186,7 +188,8 @@ def unique_ids(path: str | Path, key: str, held: list[Mapping]) -> list[int]:
             raise PgtfastError(f"{path}: {key}[{at}]: key 'id': wanted a whole number, got {brief(entry.get('id'))}")
         if number in first:
             raise PgtfastError(
-                f"{path}: {key}[{at}]: id {number} is already that of {key}[{first[number]}]; ids must be unique, remove or renumber one"
+                f"{path}: {key}[{at}]: id {number} is already that of {key}[{first[number]}]; ids must be unique, "
+                f"remove or renumber one"
             )
         first[number] = at
     return list(first)
@@ -231,7 +234,8 @@ def numbers(value: Any, count: int | None = None) -> list[float] | None:
 
 
 def array(value: Any, shape: tuple[int, ...], *, finite: bool = True) -> np.ndarray | None:
-    """Nested lists of numbers (also as strings) as a float64 array of that shape, -1 standing for any length; else None."""
+    """Nested lists of numbers (also as strings) as a float64 array of that shape, -1 standing for any length; else
+    None."""
     try:
         read = np.array(value, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):

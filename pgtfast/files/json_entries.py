@@ -65,7 +65,7 @@ def read_entries(
 
     Raises:
         PgtfastError: the file cannot be read, is not JSON, a value in that depth is neither object nor list, a key
-            holds no list or is missing.
+        holds no list or is missing.
     """
     scanner = _Scanner(Path(path), depth, tuple(under), what)
     try:
@@ -241,8 +241,8 @@ class _Scanner:
 
     def _error(self, detail: str) -> PgtfastError:
         return PgtfastError(
-            f"{self.path}: not JSON, in the {len(self.data)} bytes from byte {self.start} on ({detail}); truncated? "
-            "Copy or download it again"
+            f"{self.path}: not JSON, in the {len(self.data)} bytes from byte {self.start} on ({detail}); "
+            f"truncated? Copy or download it again"
         )
 
 

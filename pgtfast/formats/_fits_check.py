@@ -33,7 +33,8 @@ def check_rows(
     rows = np.flatnonzero(usable)
     if len(rows) < _LEAST:
         notes.count(
-            "rows: fits hold no names, and {n} rows have keypoints to compare them with: they are taken in their order, unchecked",
+            "rows: fits hold no names, and {n} rows have keypoints to compare them with: they are taken in their "
+            "order, unchecked",
             max(len(rows), 1),
         )
         return None
@@ -43,18 +44,22 @@ def check_rows(
     for stretch in np.array_split(np.arange(len(rows)), max(1, min(20, len(rows) // 25))):
         if np.median(own[stretch]) > _CLEAR * np.median(shifted[stretch]):
             return (
-                f"between rows {rows[stretch[0]]} and {rows[stretch[-1]]} the bodies miss the keypoints of their rows by {100 * np.median(own[stretch]):.1f} % of the "
+                f"between rows {rows[stretch[0]]} and {rows[stretch[-1]]} the bodies miss the keypoints of their "
+                f"rows by {100 * np.median(own[stretch]):.1f} % of the "
                 f"box, those one row off by {100 * np.median(shifted[stretch]):.1f} %"
             )
     notes.count(
-        f"rows: fits hold no names; {{n}} rows were checked by their keypoints: bodies miss those of their own row by {100 * np.median(own):.1f} % of the box, "
-        f"of the next by {100 * np.median(shifted):.1f} %", len(rows),
-    )  # fmt: skip
+        f"rows: fits hold no names; {{n}} rows were checked by their keypoints: bodies miss those of their own row "
+        f"by {100 * np.median(own):.1f} % of the box, "
+        f"of the next by {100 * np.median(shifted):.1f} %",
+        len(rows),
+    )
     return None
 
 
 def _residual(flat: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(N,) pixels, root mean square, between keypoints (N, K, 3) and joints (N, K, 2) under the best scale and shift."""
+    """(N,) pixels, root mean square, between keypoints (N, K, 3) and joints (N, K, 2) under the best scale and
+    shift."""
     weight = (points[..., 2:] > 0).astype(float)
     total = weight.sum(1, keepdims=True)
     x = (flat - (flat * weight).sum(1, keepdims=True) / total) * weight

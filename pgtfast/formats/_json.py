@@ -77,10 +77,12 @@ class EntryReader:
             texts: JSON of each.
 
         Returns:
-            For each field (N, *shape) float64, NaN where an optional one is missing; (N,) object for text and whole numbers, None where missing.
+            For each field (N, *shape) float64, NaN where an optional one is missing; (N,) object for text and whole
+            numbers, None where missing.
 
         Raises:
-            PgtfastError: naming entry and key of the first value that is missing or of another kind, or of a key that is there twice.
+            PgtfastError: naming entry and key of the first value that is missing or of another kind, or of a key that
+            is there twice.
         """
         values: list[list[Any]] = [[] for _ in self.fields]
         puts = [_put(field, column) for field, column in zip(self.fields, values, strict=True)]
@@ -287,7 +289,8 @@ def json_text(value: Any) -> bytes:
 def row_objects(columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """An object for each row of some columns: arrays of numbers (N, ...), iterables of texts or objects.
 
-    Columns whose numbers are all those of float32, as the store has them, get the digits that tell float32 numbers apart: nine at most.
+    Columns whose numbers are all those of float32, as the store has them, get the digits that tell float32 numbers
+    apart: nine at most.
 
     Raises:
         ValueError: a number is not finite, which JSON cannot hold.

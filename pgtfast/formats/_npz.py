@@ -107,7 +107,8 @@ def texts(path: Path, held: Mapping[str, Any], key: str) -> list[str]:
 
 
 def framed(path: Path, held: Mapping[str, Any], context: Context) -> People:
-    """Rows with image names, square boxes and ids of a file with imgname, center and scale (px / 200); bodies are filled in by the caller.
+    """Rows with image names, square boxes and ids of a file with imgname, center and scale (px / 200); bodies are
+    filled in by the caller.
 
     The id is `annot_id` where the file has it, else the row.
     """

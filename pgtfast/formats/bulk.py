@@ -12,7 +12,8 @@ from .neuralannot import write_neuralannot
 
 
 def export_neuralannot(store: Store, body_kind: str, min_quality: float | None = None) -> None:
-    """Write the valid people of a run, with `min_quality` those of at least this quality, as RUN/export/<dataset>_<BODY>_NeuralAnnot.json."""
+    """Write the valid people of a run, with `min_quality` those of at least this quality, as
+    RUN/export/<dataset>_<BODY>_NeuralAnnot.json."""
     folder = store.folder / "export"
     folder.mkdir(exist_ok=True)
     path = folder / f"{store.config['dataset']}_{body_kind.upper()}_NeuralAnnot.json"
@@ -32,5 +33,6 @@ def export_neuralannot(store: Store, body_kind: str, min_quality: float | None =
     print(f"{path}: {written} people{left}")
     if body_kind != "smpl":
         print(
-            f"{path}: parameters of the {body_kind!r} body; its shape is not SMPL's, so SMPL's mesh will not fit the photos as well"
+            f"{path}: parameters of the {body_kind!r} body; its shape is not SMPL's, so SMPL's mesh will not fit "
+            f"the photos as well"
         )

@@ -21,7 +21,8 @@ _NEEDED = ("imgname", "center", "scale", "pose", "shape", "global_t", "focal_l")
 
 
 def _read(path: Path, context: Context) -> Iterator[People]:
-    """Read such a file. The principal point is the middle of the image, whose size the file does not hold: `center` stays unknown.
+    """Read such a file. The principal point is the middle of the image, whose size the file does not hold: `center`
+    stays unknown.
 
     Raises:
         PgtfastError: a key is missing or not of its shape.
@@ -66,7 +67,8 @@ def _write(path: Path, batches: Iterable[People], context: Context) -> int:
 
 CLIFF = Format(
     name="cliff",
-    about="CLIFF's npz (.npz); the camera looks through the middle of the image, so image sizes are needed (--people or --images)",
+    about="CLIFF's npz (.npz); the camera looks through the middle of the image, so image sizes are needed "
+    "(--people or --images)",
     suffixes=(".npz",),
     sniff=lambda path: has_keys(path, "global_t"),
     models=SMPL,

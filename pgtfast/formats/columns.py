@@ -14,7 +14,8 @@ from ..people.layout import HANDS
 
 
 def known(people: People) -> dict[str, np.ndarray]:
-    """(N,) bool by column: whose value is known. Genders other than neutral are "gender"; "body" is orientation, pose and shape together."""
+    """(N,) bool by column: whose value is known. Genders other than neutral are "gender"; "body" is orientation, pose
+    and shape together."""
     out: dict[str, np.ndarray] = {
         "body": people.has_body,
         "image_path": np.array([path is not None for path in people.image_path], bool),
@@ -52,7 +53,8 @@ def joined(batches: Sequence[People]) -> People:
     """One table of several of one file; what some of them lack is unknown there.
 
     Raises:
-        PgtfastError: they are of different body models, priors or landmark sets, or their hands are measured from different poses.
+        PgtfastError: they are of different body models, priors or landmark sets, or their hands are measured from
+        different poses.
     """
     single = {name: _one_of(name, batches) for name in ("body_model", "prior", "flat_hand_mean")}
     landmark_set = _one_of("landmark_set", [batch for batch in batches if batch.keypoints.shape[1]]) or ""

@@ -39,8 +39,9 @@ _OPENPOSE = 25
 def _read(path: Path, context: Context) -> Iterator[People]:
     """Read such a file in blocks.
 
-    `parm_cam` is scale and translation, translation counted after the scale; it becomes a pinhole camera of focal length 5000 in a crop of 224
-    pixels, through the middle of the box. People without `annotId` (all but COCO's) are numbered in the order of the file.
+    `parm_cam` is scale and translation, translation counted after the scale; it becomes a pinhole camera of focal
+    length 5000 in a crop of 224 pixels, through the middle of the box. People without `annotId` (all but COCO's) are
+    numbered in the order of the file.
 
     Raises:
         PgtfastError: naming the entry and the key that is missing or of another kind; or the parameters are SMPL-X's.
@@ -59,7 +60,8 @@ def _read(path: Path, context: Context) -> Iterator[People]:
         if bad.any():
             row = int(bad.argmax())
             raise PgtfastError(
-                f"{path}: {shown(entries.keys[row])}: bbox_scale, parm_cam: wanted a box and a scale above 0, got {scale[row]:g}, {weak[row, 0]:g}"
+                f"{path}: {shown(entries.keys[row])}: bbox_scale, parm_cam: wanted a box and a scale above 0, got "
+                f"{scale[row]:g}, {weak[row, 0]:g}"
             )
         matrices = torch.from_numpy(rotations)
         off = (matrices @ matrices.mT - torch.eye(3)).abs().amax((1, 2, 3))
@@ -89,7 +91,8 @@ def _read(path: Path, context: Context) -> Iterator[People]:
 
 
 def _write(path: Path, batches: Iterable[People], context: Context) -> int:
-    """Write people with body, box, image name and camera; notes how far the weak-perspective camera moves joints in the image."""
+    """Write people with body, box, image name and camera; notes how far the weak-perspective camera moves joints in the
+    image."""
     notes, written = context.notes, 0
     with open(path, "wb") as file:
         file.write(b'{"ver": "pgtfast", "data": [')
@@ -101,7 +104,8 @@ def _write(path: Path, batches: Iterable[People], context: Context) -> int:
             if context.measured is not None:
                 moved = weak_apart(people, weak, center, side, context.measured).max()
                 notes.worst(
-                    f"camera: weak perspective moves joints by up to {{n}} px (measured on the {context.measured.kind} body)",
+                    f"camera: weak perspective moves joints by up to {{n}} px (measured on the "
+                    f"{context.measured.kind} body)",
                     moved,
                 )
             after = np.concatenate([weak[:, :1], weak[:, 1:] * weak[:, :1]], 1)

@@ -82,7 +82,8 @@ class Format:
     models: tuple[str, ...] = ()
     """Kinds of bodies that it holds."""
     holds: frozenset[str] = frozenset()
-    """Columns of `People`, parameters and scores that it keeps; "body_model": it says of which model its parameters are."""
+    """Columns of `People`, parameters and scores that it keeps; "body_model": it says of which model its parameters
+    are."""
     needs: tuple[str, ...] = ()
     """What a person cannot be written without; "body" is orientation, pose and shape."""
     betas: int | None = 10

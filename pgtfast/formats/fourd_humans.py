@@ -36,10 +36,12 @@ _MEMBER_LIMIT = 1 << 28
 def _read(path: Path, context: Context) -> Iterator[People]:
     """Read the tars of a folder, or one tar; one block a tar.
 
-    Images are not decoded: their size comes from their first bytes. The id is `annot_id` where a person has it (our own tars), else a running number.
+    Images are not decoded: their size comes from their first bytes. The id is `annot_id` where a person has it (our own
+    tars), else a running number.
 
     Raises:
-        PgtfastError: a tar or a member is truncated or of another layout; a pickle that asks for more than arrays is refused, nothing in it is run.
+        PgtfastError: a tar or a member is truncated or of another layout; a pickle that asks for more than arrays is
+        refused, nothing in it is run.
     """
     model = context.model(path, "smpl")
     tars = sorted(path.glob("*.tar")) if path.is_dir() else [path]

@@ -22,20 +22,23 @@ def measured_from(people: People, flat: bool, body: BodyModel | None, where: str
         where: what wants it, for messages.
 
     Raises:
-        PgtfastError: nothing says what the hands are measured from, or they are measured from another pose and there is no body.
+        PgtfastError: nothing says what the hands are measured from, or they are measured from another pose and there is
+        no body.
     """
     found = hands(people)
     if not found or people.flat_hand_mean is flat:
         return people
     if people.flat_hand_mean is None:
         raise PgtfastError(
-            f"{where} measures hands from {_POSES[flat]}, and nothing says what these are measured from; name it with --hands flat or mean"
+            f"{where} measures hands from {_POSES[flat]}, and nothing says what these are measured from; name it "
+            f"with --hands flat or mean"
         )
     means = {} if body is None else dict(body.hands_mean)
     missing = [name for name in found if name not in means]
     if missing:
         raise PgtfastError(
-            f"{where} measures hands from {_POSES[flat]}, these are measured from {_POSES[people.flat_hand_mean]}; name the body file of the "
+            f"{where} measures hands from {_POSES[flat]}, these are measured from {_POSES[people.flat_hand_mean]}; "
+            f"name the body file of the "
             f"parameters with --body PATH: its mean hand ({', '.join(missing)}) is needed to convert them"
         )
     sign = 1 if flat else -1

@@ -20,15 +20,24 @@ from .format import SMPL, Context, Format
 _MODELS = ("smpl", "smplx")
 _MISC = ("annotation_id", "focal_length", "principal_point", "image_size", "flat_hand_mean")
 _READ = (
-    "image_path", "bbox_xywh", *_MODELS, "meta", "misc", "config", "__key_strict__", "__temporal_len__", "__data_len__", "__keypoints_compressed__",
-)  # fmt: skip
+    "image_path",
+    "bbox_xywh",
+    *_MODELS,
+    "meta",
+    "misc",
+    "config",
+    "__key_strict__",
+    "__temporal_len__",
+    "__data_len__",
+    "__keypoints_compressed__",
+)
 
 
 def _read(path: Path, context: Context) -> Iterator[People]:
     """Read image paths, boxes and the SMPL or SMPL-X parameters of a file; its 190 keypoints are ignored.
 
-    The camera is read from `misc`: focal_length and principal_point, pixels. The id is misc's annotation_id, else the row; misc's flat_hand_mean says
-    what the hands are measured from.
+    The camera is read from `misc`: focal_length and principal_point, pixels. The id is misc's annotation_id, else the
+    row; misc's flat_hand_mean says what the hands are measured from.
 
     Raises:
         PgtfastError: a key is missing or not of its shape; the file holds both body models, or another than asked for.
@@ -99,7 +108,8 @@ def _camera(path: Path, misc: Any, count: int, context: Context) -> dict[str, An
 
 
 def _write(path: Path, batches: Iterable[People], context: Context) -> int:
-    """Write people with image name; the parameters go under "smpl" or "smplx". Boxes, image sizes and cameras that are unknown are written as 0."""
+    """Write people with image name; the parameters go under "smpl" or "smplx". Boxes, image sizes and cameras that are
+    unknown are written as 0."""
     people = joined([batch for batch in batches if len(batch)])
     count, layout, there = len(people), people.layout, known(people)
     held: dict[str, np.ndarray] = {}
@@ -126,7 +136,8 @@ def _write(path: Path, batches: Iterable[People], context: Context) -> int:
         misc["flat_hand_mean"] = people.flat_hand_mean
         pose = "a flat hand (True)" if people.flat_hand_mean else "the model's mean hand (False)"
         context.notes.count(
-            f"hands: those of {{n}} people are measured from {pose}, which the file says under misc.flat_hand_mean alone",
+            f"hands: those of {{n}} people are measured from {pose}, which the file says under misc.flat_hand_mean "
+            f"alone",
             count,
         )
     boxed = there["bbox"][:, None]

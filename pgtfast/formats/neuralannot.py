@@ -1,4 +1,5 @@
-"""NeuralAnnot's and Three Recipes' JSON of any size, keyed by annotation id: in-the-wild sets and 3DPW, SMPL and SMPL-X."""
+"""NeuralAnnot's and Three Recipes' JSON of any size, keyed by annotation id: in-the-wild sets and 3DPW, SMPL and
+SMPL-X."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def _read(path: Path, context: Context) -> Iterator[People]:
     """Read such a file in blocks.
 
     Raises:
-        PgtfastError: naming the id and the key that is missing or not numbers of the right count; or the file is of another body model.
+        PgtfastError: naming the id and the key that is missing or not numbers of the right count; or the file is of
+        another body model.
     """
     layout: _Layout | None = None
     ids: list[np.ndarray] = []
@@ -66,8 +68,10 @@ class _Layout:
         if not isinstance(held, dict) or not ({"pose", "root_pose"} & set(held)):
             got = ", ".join(map(str, held)) if isinstance(held, dict) else str(held)
             raise PgtfastError(
-                f"{path}: {shown(entries.keys[0])}: wanted smpl_param, smplx_param or the parameters themselves, got {got[:80]}; "
-                "Human3.6M's and MPI-INF-3DHP's nested files need --variant and --people, MANO's and FLAME's are not read"
+                f"{path}: {shown(entries.keys[0])}: wanted smpl_param, smplx_param or the parameters themselves, "
+                f"got {got[:80]}; "
+                "Human3.6M's and MPI-INF-3DHP's nested files need --variant and --people, MANO's and FLAME's are "
+                "not read"
             )
         found = "smplx" if "root_pose" in held else "smpl"
         self.model = context.model(path, found)
@@ -93,7 +97,8 @@ class _Layout:
         for key in entries.keys:
             if not (key[0].isascii() and key[0].isdigit() and len(key[0]) < 19):
                 raise PgtfastError(
-                    f"{path}: key {key[0][:40]!r}: wanted an annotation id such as '183545'; Human3.6M's and MPI-INF-3DHP's nested files "
+                    f"{path}: key {key[0][:40]!r}: wanted an annotation id such as '183545'; Human3.6M's and "
+                    f"MPI-INF-3DHP's nested files "
                     "need --variant"
                 )
         columns = dict(zip(self.names, self.reader.read(entries.keys, entries.texts), strict=True))
@@ -179,14 +184,16 @@ def write_neuralannot(path: str | Path, people: People | Iterable[People], *, va
 
     Args:
         path: JSON to write.
-        people: SMPL or SMPL-X people, or batches of them; those without a body are omitted, for the format has no place for them.
+        people: SMPL or SMPL-X people, or batches of them; those without a body are omitted, for the format has no place
+            for them.
         variant: "itw" with cameras, "3dpw" without, with genders.
 
     Returns:
         Number of people written.
 
     Raises:
-        PgtfastError: two people have one annotation id, the format's only key; a body lacks what the format holds; or the file cannot be written.
+        PgtfastError: two people have one annotation id, the format's only key; a body lacks what the format holds; or
+        the file cannot be written.
     """
     path = Path(path)
     batches = [people] if isinstance(people, People) else people

@@ -1,4 +1,5 @@
-"""NeuralAnnot's JSON of bodies in the world: Human3.6M by action, subaction and frame, MPI-INF-3DHP by subject, sequence and frame."""
+"""NeuralAnnot's JSON of bodies in the world: Human3.6M by action, subaction and frame, MPI-INF-3DHP by subject,
+sequence and frame."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ _SAME = 1e-3
 
 
 def _read(path: Path, context: Context) -> Iterator[People]:
-    """Read such a file in blocks; each frame gives a person for each camera that it is annotated in, in that camera's space.
+    """Read such a file in blocks; each frame gives a person for each camera that it is annotated in, in that camera's
+    space.
 
     Raises:
         PgtfastError: naming frame and key that is missing or not numbers of the right count.
@@ -70,7 +72,8 @@ def _read(path: Path, context: Context) -> Iterator[People]:
 def _needed(context: Context, where: str) -> tuple[PeopleIndex, BodyModel]:
     if context.people is None or not context.people.cameras or context.body is None:
         raise PgtfastError(
-            f"{where}bodies in the world need --people, --cameras and --body: the pelvis of the body says what the translation means"
+            f"{where}bodies in the world need --people, --cameras and --body: the pelvis of the body says what the "
+            f"translation means"
         )
     return context.people, context.body
 

@@ -1,4 +1,4 @@
-"""What a conversion has to tell: what was left aside, left out, approximated or not matched."""
+"""What a conversion has to tell: what was ignored, omitted, approximated or not matched."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def _read(path: Path, context: Context) -> Iterator[People]:
                     people = from_arrow(conformed(pa.Table.from_batches([batch])), str(part))
                     if context.body_model not in (None, people.body_model):
                         raise PgtfastError(
-                            f"{part}: holds {people.body_model!r} bodies, not {context.body_model!r} ones; leave --body-model out"
+                            f"{part}: holds {people.body_model!r} bodies, not {context.body_model!r} ones; leave "
+                            f"--body-model out"
                         )
                     yield people
         except (pa.ArrowException, ValueError, KeyError, OSError) as error:
@@ -83,7 +84,8 @@ def _unique(keys: list[np.ndarray]) -> None:
     found, counts = np.unique(np.concatenate(keys), axis=0, return_counts=True)
     if (counts > 1).any():
         raise PgtfastError(
-            f"annotation {found[counts.argmax(), 1]} of one image is there twice; a person is in the store once: remove one, or name --people"
+            f"annotation {found[counts.argmax(), 1]} of one image is there twice; a person is in the store once: "
+            f"remove one, or name --people"
         )
 
 

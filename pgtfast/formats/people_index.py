@@ -49,7 +49,8 @@ class PeopleIndex:
 
 
 def read_people(path: str | Path, *, dataset: str, variant: str = "itw", cameras: Path | None = None) -> PeopleIndex:
-    """Read a JSON in COCO's layout (COCO, MPII, CrowdPose, 3DPW, and with cameras Human3.6M and MPI-INF-3DHP), or an npz in SPIN's.
+    """Read a JSON in COCO's layout (COCO, MPII, CrowdPose, 3DPW, and with cameras Human3.6M and MPI-INF-3DHP), or an
+    npz in SPIN's.
 
     Args:
         path: the file.
@@ -80,7 +81,8 @@ def read_people(path: str | Path, *, dataset: str, variant: str = "itw", cameras
         image = images.get(integer(entry.get("image_id")))  # type: ignore[arg-type]
         if image is None:
             raise PgtfastError(
-                f"{path}: annotation {people.annotation_id[row]}: image_id {brief(entry.get('image_id'))} is not among its images"
+                f"{path}: annotation {people.annotation_id[row]}: image_id {brief(entry.get('image_id'))} is not "
+                f"among its images"
             )
         _put_row(path, people, row, image, entry)
         people.person_id[row] = seen[id(image)] = seen.get(id(image), -1) + 1

@@ -1,7 +1,7 @@
 """The same people for formats whose camera is fixed: another focal length or principal point, or weak perspective.
 
-Two pinhole cameras see a person alike only where their rays are parallel; the body's origin is kept at its pixel and in its size, and what that
-costs elsewhere on the body is measured (`pixels_apart`).
+Two pinhole cameras see a person alike only where their rays are parallel; the body's origin is kept at its pixel and in
+its size, and what that costs elsewhere on the body is measured (`pixels_apart`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def square_boxes(bbox: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes as these formats have them.
 
     Args:
-        bbox: (N, 4) x, y, width, height. A square one is kept; another is an annotated box and is grown by 1.2 about its middle.
+        bbox: (N, 4) x, y, width, height. A square one is kept; another is an annotated box and is grown by 1.2 about
+            its middle.
 
     Returns:
         Centre (N, 2) and side (N,) in pixels, and (N,) whether it was grown.
@@ -57,7 +58,8 @@ def camera_of(people: People) -> cameras.Camera:
 
 
 def with_camera(people: People, focal: np.ndarray, center: np.ndarray) -> People:
-    """The people before other pinhole cameras (N, 2), each with the body's origin where it was in the image and as large."""
+    """The people before other pinhole cameras (N, 2), each with the body's origin where it was in the image and as
+    large."""
     weak = camera_of(people).to_weak(_tensor(people.body["transl"]))
     placed = weak.to_perspective(_tensor(focal), _tensor(center))
     same = (np.abs(people.focal - focal) < 1e-9).all(1) & (np.abs(people.center - center) < 1e-9).all(1)
@@ -66,13 +68,15 @@ def with_camera(people: People, focal: np.ndarray, center: np.ndarray) -> People
 
 
 def weak_in_boxes(people: People, box_center: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """(N, 3) scale and translation in the square boxes, ``scale * (x + translation)`` spanning -1 to 1, that see the body's origin plane as the cameras do."""
+    """(N, 3) scale and translation in the square boxes, ``scale * (x + translation)`` spanning -1 to 1, that see the
+    body's origin plane as the cameras do."""
     weak = camera_of(people).to_weak(_tensor(people.body["transl"]))
     return weak.weak_perspective(_tensor(box_center), _tensor(side)).numpy()
 
 
 def from_weak(people: People, weak: np.ndarray, box_center: np.ndarray, side: np.ndarray, focal: np.ndarray) -> People:
-    """The people with cameras (N, 3) weak in square boxes as pinhole cameras of focal lengths (N,) that look through the middle of the boxes."""
+    """The people with cameras (N, 3) weak in square boxes as pinhole cameras of focal lengths (N,) that look through
+    the middle of the boxes."""
     count = len(people)
     camera = cameras.Camera.from_weak_perspective(
         _tensor(weak), _tensor(box_center), _tensor(side), _tensor(np.zeros((count, 2)))
@@ -131,7 +135,8 @@ def boxes_around(people: People, body: BodyModel) -> np.ndarray:
 
 
 def image_camera(people: People, focal: np.ndarray, notes: Notes, measured: BodyModel | None) -> People:
-    """The people before a camera through the middle of their image, of focal length (N,) where theirs is not such a one already."""
+    """The people before a camera through the middle of their image, of focal length (N,) where theirs is not such a one
+    already."""
     middle = people.image_size / 2
     same = (np.abs(people.center - middle) < 1e-9).all(1) & (np.abs(people.focal[:, 0] - people.focal[:, 1]) < 1e-9)
     target = np.where(same, people.focal[:, 0], focal)

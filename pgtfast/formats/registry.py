@@ -1,4 +1,5 @@
-"""All formats by name. A new one is one file with a `Format` in it, and a line in `FORMATS`, or a call of `register`."""
+"""All formats by name. A new one is one file with a `Format` in it, and a line in `FORMATS`, or a call of
+`register`."""
 
 from __future__ import annotations
 
@@ -20,15 +21,30 @@ from .smplify_x import SMPLIFY_X
 from .spin import FITS, SPIN
 
 FORMATS: tuple[Format, ...] = (
-    PARQUET, EFT, ITW, PW3D, H36M, MPI_INF_3DHP, HUMANDATA, CLIFF, BEDLAM, CAMSMPLIFY, FITS, SPIN, FOURD_HUMANS, SAM3D_BODY, SMPLIFY_X,
-)  # fmt: skip
+    PARQUET,
+    EFT,
+    ITW,
+    PW3D,
+    H36M,
+    MPI_INF_3DHP,
+    HUMANDATA,
+    CLIFF,
+    BEDLAM,
+    CAMSMPLIFY,
+    FITS,
+    SPIN,
+    FOURD_HUMANS,
+    SAM3D_BODY,
+    SMPLIFY_X,
+)
 """Those of the package. A file is of the first that recognises it."""
 
 _registered: list[Format] = []
 
 
 def register(format: Format) -> None:
-    """Let `convert` read and write another format; files that it recognises are its own before they are those of the package.
+    """Let `convert` read and write another format; files that it recognises are its own before they are those of the
+    package.
 
     Raises:
         ValueError: there is one of that name, variant and suffixes, or it can neither be read nor written.

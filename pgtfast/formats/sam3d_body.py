@@ -1,4 +1,5 @@
-"""SAM 3D Body's annotations in Parquet: keypoints, boxes and cameras. Their MHR parameters are of another body and are ignored."""
+"""SAM 3D Body's annotations in Parquet: keypoints, boxes and cameras. Their MHR parameters are of another body and are
+ignored."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _ROWS = 2048
 def _read(path: Path, context: Context) -> Iterator[People]:
     """Read the Parquet files of a folder, or one file, in blocks; nobody has a body.
 
-    Keypoints are MHR's 70, named "mhr70". People are numbered in file order, for their `person_id` is unique within an image at most.
+    Keypoints are MHR's 70, named "mhr70". People are numbered in file order, for their `person_id` is unique within an
+    image at most.
 
     Raises:
         PgtfastError: a file is damaged, or lacks a column.
@@ -52,7 +54,8 @@ def _batches(file: Path, notes: Notes) -> Iterator[dict[str, Any]]:
             for name in _COLUMNS:
                 if name not in names:
                     raise PgtfastError(
-                        f"{file}: column '{name}' is missing; wanted SAM 3D Body's annotations, got {', '.join(names)[:200]}"
+                        f"{file}: column '{name}' is missing; wanted SAM 3D Body's annotations, got "
+                        f"{', '.join(names)[:200]}"
                     )
             kept = [name for name in (*_COLUMNS, *_OPTIONAL) if name in names]
             for name in names:

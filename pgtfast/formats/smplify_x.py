@@ -35,8 +35,8 @@ _BATCH = 4096
 def _read(path: Path, context: Context) -> Iterator[People]:
     """Read all pickles of a folder; hands are ignored, their space is not in the file.
 
-    `body_model` None follows the keys (jaw_pose: SMPL-X, hands: SMPL-H, neither: SMPL). The principal point is the middle of the image, whose size the
-    pickles do not hold: `center` stays unknown.
+    `body_model` None follows the keys (jaw_pose: SMPL-X, hands: SMPL-H, neither: SMPL). The principal point is the
+    middle of the image, whose size the pickles do not hold: `center` stays unknown.
 
     Raises:
         PgtfastError: a file is no such pickle (nothing in it is run), or holds a latent and no prior is given.
@@ -90,7 +90,8 @@ def _person(file: Path, held: Mapping[str, Any], context: Context) -> People:
     if body["body_pose"].size == _LATENT:
         if context.prior is None:
             raise PgtfastError(
-                f"{file}: body_pose is the 32-number latent of a VPoser, and the file does not say of which version; name it with "
+                f"{file}: body_pose is the 32-number latent of a VPoser, and the file does not say of which "
+                f"version; name it with "
                 "--prior-version vposer-v1 (or another) and its file with --prior PATH"
             )
         latent = body["body_pose"][None]
@@ -102,7 +103,8 @@ def _person(file: Path, held: Mapping[str, Any], context: Context) -> People:
         one = replace(one, latent=latent, prior=context.prior.version)
     if body["body_pose"].size != size:
         raise PgtfastError(
-            f"{file}: body_pose: wanted {size} numbers of {model} or a latent of {_LATENT}, got {body['body_pose'].size}"
+            f"{file}: body_pose: wanted {size} numbers of {model} or a latent of {_LATENT}, got "
+            f"{body['body_pose'].size}"
         )
     return one.with_body(model, **{name: value[None] for name, value in body.items()})
 
@@ -123,7 +125,8 @@ def _row(file: Path, held: Mapping[str, Any], key: str, sizes: tuple[int, ...]) 
 
 
 def _write(path: Path, batches: Iterable[People], context: Context) -> int:
-    """Write results/<image>/<person>.pkl of people with image name, size and camera, moved before SMPLify-X's camera of the image."""
+    """Write results/<image>/<person>.pkl of people with image name, size and camera, moved before SMPLify-X's camera of
+    the image."""
     places: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for people in batches:
@@ -137,19 +140,22 @@ def _write_batch(folder: Path, people: People, places: dict[str, str], counts: C
     notes, layout = context.notes, people.layout
     other = (np.abs(people.focal - FOCAL) > 1e-6).any(1)
     notes.count(
-        "focal: {n} people have focal lengths other than 5000 px, which pickles do not hold: SMPLify-X must be told them",
+        "focal: {n} people have focal lengths other than 5000 px, which pickles do not hold: SMPLify-X must be "
+        "told them",
         int(other.sum()),
     )
     if layout.has_hands:
         notes.count(
-            "hands: those of {n} people are written as SMPLify-X's mean hand, for its space of hands is not in the file",
+            "hands: those of {n} people are written as SMPLify-X's mean hand, for its space of hands is not in the "
+            "file",
             len(people),
         )
     for row in range(len(people)):
         name = Path(people.image_path[row]).stem
         if places.setdefault(name, people.image_path[row]) != people.image_path[row]:
             raise PgtfastError(
-                f"two images of one name, {places[name]} and {people.image_path[row]}: SMPLify-X's folders cannot tell them apart"
+                f"two images of one name, {places[name]} and {people.image_path[row]}: SMPLify-X's folders cannot "
+                f"tell them apart"
             )
         target = folder / "results" / name / f"{counts[name]:03d}.pkl"
         counts[name] += 1

@@ -63,12 +63,14 @@ def _read_fits(path: Path, context: Context) -> Iterator[People]:
     index, body = context.people, context.body or context.measured
     if index is None or index.path.suffix != ".npz":
         raise PgtfastError(
-            f"{path}: fits hold neither names nor boxes; name the data set npz that they lie beside with --people DATASET.npz"
+            f"{path}: fits hold neither names nor boxes; name the data set npz that they lie beside with --people "
+            f"DATASET.npz"
         )
     pose, betas, valid = _fits(path)
     if len(pose) != len(index):
         raise PgtfastError(
-            f"{path}: holds {len(pose)} fits, {index.path} {len(index)} people: they go by row, so they are not of the same set; nothing is written"
+            f"{path}: holds {len(pose)} fits, {index.path} {len(index)} people: they go by row, so they are not of "
+            f"the same set; nothing is written"
         )
     reason = objects([None if ok else Skip(Reason.NO_BODY, "valid_fit is 0") for ok in valid])
     model = context.model(path, "smpl")
@@ -97,7 +99,8 @@ def is_fits(path: Path) -> bool:
 
 
 def _fits(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Poses (N, 72), shapes (N, 10), and (N,) whether the fit is one, of .npy (N, 82) or .npz of pose, betas and valid_fit.
+    """Poses (N, 72), shapes (N, 10), and (N,) whether the fit is one, of .npy (N, 82) or .npz of pose, betas and
+    valid_fit.
 
     Raises:
         PgtfastError: the file is of another layout.
@@ -173,7 +176,8 @@ def _write_fits(path: Path, batches: Iterable[People], context: Context) -> int:
     fits[rows] = np.concatenate([pose, betas], 1)
     if not valid.all():
         raise PgtfastError(
-            f"{path.name}: {int((~valid).sum())} of {len(valid)} rows have no body (the first is row {int((~valid).argmax())}), which an .npy of "
+            f"{path.name}: {int((~valid).sum())} of {len(valid)} rows have no body (the first is row "
+            f"{int((~valid).argmax())}), which an .npy of "
             "fits cannot say; write an .npz, whose has_smpl does"
         )
     with open(path, "wb") as file:

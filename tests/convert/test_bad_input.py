@@ -21,9 +21,15 @@ from tests.helpers.pickles import hostile
 from tests.helpers.tars import write_tar
 
 FILES = {
-    "neuralannot": "a.json", "eft": "e.json", "spin": "s.npz", "cliff": "l.npz", "camsmplify": "c.npz", "bedlam": "b.npz", "humandata": "h.npz",
+    "neuralannot": "a.json",
+    "eft": "e.json",
+    "spin": "s.npz",
+    "cliff": "l.npz",
+    "camsmplify": "c.npz",
+    "bedlam": "b.npz",
+    "humandata": "h.npz",
     "4dhumans": "d.tar",
-}  # fmt: skip
+}
 
 
 def written(world, to: str) -> Path:

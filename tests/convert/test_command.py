@@ -89,7 +89,11 @@ def test_people_without_a_body_are_counted(world):
 def test_people_of_low_quality_are_left_out_and_counted(world):
     bodies = people(5)
     bodies.reason[4] = Skip(Reason.CROWD, "it is one")
-    scores = {"quality": np.array([0.2, 0.5, np.nan, 0.9, np.nan]), "jitter_mm": np.arange(5.0), "truncation": np.zeros(5)}  # fmt: skip
+    scores = {
+        "quality": np.array([0.2, 0.5, np.nan, 0.9, np.nan]),
+        "jitter_mm": np.arange(5.0),
+        "truncation": np.zeros(5),
+    }
     source = world.store("run", replace(bodies, scores=scores))
     out = world.run(source, world.root / "a.json", "--to", "neuralannot", "--min-quality", 0.5)
     assert world.code == 0

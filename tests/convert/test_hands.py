@@ -1,4 +1,5 @@
-"""SMPL-X, SMPL-H and MANO: hands, jaw, eyes and expression go through every format that has them, and hands know what they are measured from."""
+"""SMPL-X, SMPL-H and MANO: hands, jaw, eyes and expression go through every format that has them, and hands know what
+they are measured from."""
 
 from __future__ import annotations
 
@@ -136,7 +137,12 @@ def test_relaxed_hands_of_neuralannot_are_not_copied_as_flat_ones(world, body_fi
     source = shared("../cases/convert/na_smplx.json")
     held = read(ITW, source)
     assert held.flat_hand_mean is False
-    image = replace(held, image_path=objects(["a.jpg"] * len(held)), image_size=np.tile([640, 480], (len(held), 1)), bbox=np.tile([1.0, 2, 30, 40], (len(held), 1)))  # fmt: skip
+    image = replace(
+        held,
+        image_path=objects(["a.jpg"] * len(held)),
+        image_size=np.tile([640, 480], (len(held), 1)),
+        bbox=np.tile([1.0, 2, 30, 40], (len(held), 1)),
+    )
     more = ("--people", world.coco(image))
     with pytest.raises(PgtfastError, match="these are measured from the model's mean hand"):
         world.run(source, world.root / "c.npz", "--to", "bedlam", *more)

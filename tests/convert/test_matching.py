@@ -55,8 +55,8 @@ def test_who_is_not_annotated_is_named_and_left_out(world):
         in out
     )
     assert (
-        "not matched: 1 people are not written: no annotated box of the image is about theirs; first: annotation 3 of photos/000001.jpg"
-        in out
+        "not matched: 1 people are not written: no annotated box of the image is about theirs; first: annotation 3 "
+        "of photos/000001.jpg" in out
     )
     back = world.read(world.root / "back")
     assert len(back) == 10
@@ -115,8 +115,8 @@ def test_ids_of_other_images_and_unknown_ids(world):
     )
     assert world.code == 1
     assert (
-        f"not matched: 1 people are not written: their ids are not in coco.json; first: annotation {bodies.annotation_id[2]} of 000002.jpg"
-        in out
+        f"not matched: 1 people are not written: their ids are not in coco.json; first: annotation "
+        f"{bodies.annotation_id[2]} of 000002.jpg" in out
     )
     assert "not matched: 2 people are not written: their ids are of other images in coco.json" in out
     assert len(world.read(world.root / "back")) == 3
@@ -157,7 +157,8 @@ def test_real_fits_that_slip_by_a_row_are_refused(world, start):
     np.save(world.root / "slipped.npy", held)
     with pytest.raises(
         PgtfastError,
-        match=f"between rows {start} and .* its rows are not those|its rows are not those of .*between rows {start} and",
+        match=f"between rows {start} and .* its rows are not those|its rows are not those of .*between rows "
+        f"{start} and",
     ):
         world.run(world.root / "slipped.npy", world.root / "run", "--to", "parquet", "--people", npz)
     np.save(world.root / "short.npy", held[:-1])

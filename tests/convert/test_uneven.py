@@ -1,4 +1,5 @@
-"""Files whose people are not all alike: some without keypoints, camera or box, ids of any size, names of any shape. Nothing is lost unsaid."""
+"""Files whose people are not all alike: some without keypoints, camera or box, ids of any size, names of any shape.
+Nothing is lost unsaid."""
 
 from __future__ import annotations
 
@@ -86,7 +87,18 @@ def test_people_behind_the_camera(world, to, name):
     assert "nan" not in out
 
 
-@pytest.mark.parametrize(("to", "name"), [("spin", "i.npz"), ("cliff", "i.npz"), ("camsmplify", "i.npz"), ("bedlam", "i.npz"), ("humandata", "i.npz"), ("4dhumans", "i.tar"), ("eft", "i.json")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("spin", "i.npz"),
+        ("cliff", "i.npz"),
+        ("camsmplify", "i.npz"),
+        ("bedlam", "i.npz"),
+        ("humandata", "i.npz"),
+        ("4dhumans", "i.tar"),
+        ("eft", "i.json"),
+    ],
+)
 def test_ids_of_any_size(world, to, name):
     bodies = replace(people(3, an_image=1), annotation_id=np.array([LARGE, 900100581904, 5]))
     world.run(world.store("run", bodies), world.root / name, "--to", to, "--images", world.pictures(bodies))
@@ -129,7 +141,9 @@ def test_pictures_outside_the_folder_are_not_packed(world, name):
 def test_names_of_pictures_in_tars(world):
     names = ["v1.0/a.jpg", "x.jpg", "x.png", "a.b.jpg"]
     bodies = replace(by_id(people(4, an_image=1)), image_path=objects(names))
-    out = world.run(world.store("run", bodies), world.root / "o.tar", "--to", "4dhumans", "--images", world.pictures(bodies))  # fmt: skip
+    out = world.run(
+        world.store("run", bodies), world.root / "o.tar", "--to", "4dhumans", "--images", world.pictures(bodies)
+    )
     assert "image names: 2 are changed" in out
     with tarfile.open(world.root / "o.tar") as tar:
         assert len({member.name for member in tar}) == 8
@@ -169,10 +183,13 @@ def test_shapes_of_fewer_coefficients(world):
     ("change", "message"),
     [
         (lambda text: text.replace('"focal"', '"focal": [1, 1], "focal"', 1), "key 'focal' is there twice"),
-        (lambda text: text.replace('"trans": [', '"trans": [1e39, 0, 0], "x": [', 1), "smpl_param.trans: wanted 3 finite"),
+        (
+            lambda text: text.replace('"trans": [', '"trans": [1e39, 0, 0], "x": [', 1),
+            "smpl_param.trans: wanted 3 finite",
+        ),
         (lambda text: text.replace(': {"smpl_param"', ': NaN, "9": {"smpl_param"', 1), "wanted an object, got nan"),
     ],
-)  # fmt: skip
+)
 def test_entries_of_neuralannot_that_mean_two_things(world, change, message):
     bodies = people(3, an_image=1)
     world.run(world.store("run", bodies), world.root / "n.json", "--to", "neuralannot")

@@ -26,15 +26,20 @@ def rotations(count: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(params=["h36m", "mpi-inf-3dhp"])
 def case(request, tmp_path):
-    """Two cameras that see the same three frames: data file, camera file, and the bodies in the first camera's space and in the second's."""
+    """Two cameras that see the same three frames: data file, camera file, and the bodies in the first camera's space
+    and in the second's."""
     h36m = request.param == "h36m"
     turned, moved = rotations(2, 1), np.array([[0.1, 0.2, 0.3], [0.4, -0.2, 1.0]])
     first = replace(people(3, an_image=1), annotation_id=np.array([10, 11, 12]))
     rest = BODY.to("cpu", torch.float64).joints_plan(betas=torch.from_numpy(first.body["betas"]))[:, 0]
     between = turned[1] @ turned[0].T
     second = cameras.body_to_camera(
-        torch.from_numpy(first.pose[:, :3]), torch.from_numpy(first.body["transl"]), rest, torch.from_numpy(between), torch.from_numpy(moved[1] - between @ moved[0])
-    )  # fmt: skip
+        torch.from_numpy(first.pose[:, :3]),
+        torch.from_numpy(first.body["transl"]),
+        rest,
+        torch.from_numpy(between),
+        torch.from_numpy(moved[1] - between @ moved[0]),
+    )
     other = replace(
         first,
         annotation_id=np.array([20, 21, 22]),

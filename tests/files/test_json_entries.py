@@ -51,10 +51,12 @@ def test_entries_of_the_root(tmp_path_factory, content, block, indent):
 @settings(max_examples=30, deadline=None)
 @given(
     content=st.dictionaries(
-        st.text(max_size=3), st.dictionaries(st.text(max_size=3), st.dictionaries(st.text(max_size=3), ENTRY, max_size=3), max_size=3), max_size=3
+        st.text(max_size=3),
+        st.dictionaries(st.text(max_size=3), st.dictionaries(st.text(max_size=3), ENTRY, max_size=3), max_size=3),
+        max_size=3,
     ),
     block=st.sampled_from((1, 7, 1 << 22)),
-)  # fmt: skip
+)
 def test_entries_three_deep(tmp_path_factory, content, block):
     path = tmp_path_factory.getbasetemp() / "deep.json"
     path.write_text(json.dumps(content))
@@ -131,11 +133,13 @@ def read(path) -> dict[str, list]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    content=st.fixed_dictionaries({"info": VALUES, "images": st.lists(ENTRY), "n": VALUES, "annotations": st.lists(ENTRY)}),
+    content=st.fixed_dictionaries(
+        {"info": VALUES, "images": st.lists(ENTRY), "n": VALUES, "annotations": st.lists(ENTRY)}
+    ),
     block=st.integers(1, 40),
     indent=st.sampled_from([None, 1]),
     seed=st.integers(0, 99),
-)  # fmt: skip
+)
 def test_the_same_as_read_whole_and_what_is_cut_short_is_found(content, block, indent, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("json") / "a.json"
     text = json.dumps(content, indent=indent, ensure_ascii=seed % 2 == 0)

@@ -20,7 +20,8 @@ BODY = load_body("free")
 
 
 def people(count: int = 12, seed: int = 0, *, model: str = "free", an_image: int = 2, virtual: bool = False) -> People:
-    """`an_image` people an image, apart from each other; ids are not in order. `virtual` cameras look through the middle of each one's box."""
+    """`an_image` people an image, apart from each other; ids are not in order. `virtual` cameras look through the
+    middle of each one's box."""
     rng = np.random.default_rng(seed)
     bodies = empty_people("tiny", rng.permutation(count) * 7 + 100, gender="neutral")
     size = np.tile([1600, 1200], (count, 1))

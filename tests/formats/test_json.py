@@ -146,7 +146,12 @@ def test_float32_numbers_have_nine_digits():
 
 
 def test_numbers_come_back_to_the_bit():
-    values = np.concatenate([np.random.default_rng(0).normal(0, 10.0 ** np.arange(-20, 20)[:, None], (40, 5)).ravel(), [0.1, -0.0, 1e22, 5e-324]])  # fmt: skip
+    values = np.concatenate(
+        [
+            np.random.default_rng(0).normal(0, 10.0 ** np.arange(-20, 20)[:, None], (40, 5)).ravel(),
+            [0.1, -0.0, 1e22, 5e-324],
+        ]
+    )
     (text,) = (json_text(row["a"]) for row in row_objects({"a": values[None]}))
     assert np.array(json.loads(text)).tobytes() == values.tobytes()
 

@@ -38,9 +38,14 @@ def is_smpl(people, *, transl=None, rtol=1e-12):
 
 def is_whole(people, *, rtol=1e-12, without=()):
     wanted = {
-        "global_orient": ramp(3), "body_pose": ramp(63, 1), "betas": ramp(10, 2), "left_hand_pose": ramp(45, -1), "right_hand_pose": ramp(45, -2),
-        "jaw_pose": [0.3, 0, 0.1], "expression": ramp(10, 3),
-    }  # fmt: skip
+        "global_orient": ramp(3),
+        "body_pose": ramp(63, 1),
+        "betas": ramp(10, 2),
+        "left_hand_pose": ramp(45, -1),
+        "right_hand_pose": ramp(45, -2),
+        "jaw_pose": [0.3, 0, 0.1],
+        "expression": ramp(10, 3),
+    }
     assert people.body_model == "smplx"
     for name in wanted.keys() - set(without):
         np.testing.assert_allclose(people.body[name], [wanted[name]], rtol=rtol, atol=1e-12, err_msg=name)
@@ -85,7 +90,8 @@ def test_eft():
     np.testing.assert_allclose(people.pose[0, :3], [0, 0, np.pi / 2], atol=1e-12)
     assert not people.pose[0, 3:].any()
     np.testing.assert_allclose(people.body["betas"], [ramp(10)])
-    # scale * X + translation spans -1 to 1 over the box; the fits' camera has 5000 pixels of focal length in a crop of 224
+    # scale * X + translation spans -1 to 1 over the box; the fits' camera has 5000 pixels of focal length in a
+    # crop of 224
     np.testing.assert_allclose(people.body["transl"], [[0.08 / 0.8, -0.16 / 0.8, 2 * 5000 / (224 * 0.8)]])
     np.testing.assert_allclose(people.focal, [[5000 * 300 / 224] * 2])
     assert people.center.tolist() == [[200, 150]]
@@ -175,7 +181,9 @@ def test_sam3d_body():
     assert people.keypoints[0, 69].tolist() == [7, 8, 1]
 
 
-@pytest.mark.parametrize("format", [f for f in registry.FORMATS if f.read is not None and not f.world and f.name != "parquet"], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "format", [f for f in registry.FORMATS if f.read is not None and not f.world and f.name != "parquet"], ids=str
+)
 def test_every_foreign_format_has_a_file(format):
     text = Path(__file__).read_text()
     assert f'"{format.name}"' in text
