@@ -86,12 +86,15 @@ class ConvertConfig:
     min_quality: Annotated[float | None, Option("Q", low=0, high=1, unit="quality")] = None
     """of the store's people: omit those of a lower quality, or of none"""
 
-    EPILOG: ClassVar[_Epilog] = _Epilog()
+    EPILOG: ClassVar[_Epilog]
 
     def __post_init__(self) -> None:
         check(self)
         if (self.prior is None) != (self.prior_version is None):
             raise UsageError("--prior and --prior-version: give both or none")
+
+
+ConvertConfig.EPILOG = _Epilog()  # not in the class: dataclass would look it up, and import every format
 
 
 @dataclass(frozen=True, kw_only=True)
