@@ -14,7 +14,7 @@ from .._errors import PgtfastError
 from ..files.json import array, brief, by_id, entries, integer, load_object, unique_ids
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
-from ._world import LARGEST, all_unusable, behind, project
+from .world import LARGEST, all_unusable, behind, project
 
 _APART = 0.1
 """Of a person's size in the image: the median distance between annotated and projected joints above which the camera

@@ -13,7 +13,7 @@ from .._errors import PgtfastError
 from ..files.json import brief, number
 from ..files.unpickle import load_npy, load_npz
 from ..people.table import People, empty_people
-from ._world import LARGEST, gender_of, recover_camera
+from .world import LARGEST, gender_of, recover_camera
 
 BOX_UNIT = 200
 """Pixels in one unit of `scale`."""

@@ -16,7 +16,7 @@ from ..body import BodyModel
 from ..files.json import array, brief, by_id, entries, integer, load_object, unique_ids
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
-from ._world import (
+from .world import (
     LARGEST,
     BodyParams,
     WorldCamera,

@@ -11,9 +11,9 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..people.table import People
 from ._spin import read_spin
-from ._world import join
 from ._world_files import WorldFiles, WorldOptions, read_world
 from .dataset import Dataset, Found, Search
+from .world import join
 
 TRAIN_SUBJECTS, TEST_SUBJECTS = (1, 5, 6, 7, 8), (9, 11)
 TEST_EVERY, TEST_CAMERAS = 64, (4,)

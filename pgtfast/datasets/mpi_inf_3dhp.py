@@ -12,9 +12,9 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..people.table import People
 from ._spin import read_spin
-from ._world import WorldCamera
 from ._world_files import WorldFiles, WorldOptions, read_world
 from .dataset import Dataset, Found, Search
+from .world import WorldCamera
 
 _STEM = "MPI-INF-3DHP"
 _NEAR = 1.3

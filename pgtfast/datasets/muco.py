@@ -14,8 +14,8 @@ from ..body import BodyModel
 from ..files.json import load_object
 from ..people.table import People
 from ._in_camera import pair, read_in_camera
-from ._world import body_joints, read_params
 from .dataset import Dataset, Found, Search
+from .world import body_joints, read_params
 
 _SET = "muco21"
 _WHAT = "MuCo-3DHP in the 3DMPPE authors' layout"

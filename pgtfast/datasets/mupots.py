@@ -15,8 +15,8 @@ from .._errors import PgtfastError
 from ..files.json import array, brief, number
 from ..people.table import People, empty_people
 from ._in_camera import read_in_camera
-from ._world import LARGEST, all_unusable, behind, join, recover_camera
 from .dataset import Dataset, Found, Search
+from .world import LARGEST, all_unusable, behind, join, recover_camera
 
 _SET = "mupots17"
 _JOINTS = len(skeletons.get(_SET))

@@ -18,7 +18,8 @@ from ..files.json import brief, by_id, entries, integer, load_object, unique_ids
 from ..files.unpickle import load_pickle
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
-from ._world import (
+from .dataset import Dataset, Found, Search
+from .world import (
     LARGEST,
     BodyParams,
     all_unusable,
@@ -32,7 +33,6 @@ from ._world import (
     read_params,
     rest_pelvis,
 )
-from .dataset import Dataset, Found, Search
 
 Bodies = BodyModel | Mapping[str, BodyModel] | None
 

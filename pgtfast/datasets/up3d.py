@@ -17,8 +17,8 @@ from ..images.sizes import read_image_size
 from ..people.boxes import keypoint_boxes
 from ..people.table import People, empty_people
 from ..reference import rotvec_to_matrix
-from ._world import place_bodies
 from .dataset import Dataset, Found, Search
+from .world import place_bodies
 
 _NAME = re.compile(r"(\d+)_image\.(?:png|jpg)$")
 _FIT = (("pose", 72), ("betas", 10), ("trans", 3), ("rt", 3), ("t", 3))

@@ -8,8 +8,8 @@ import os
 import torch
 
 from .._errors import PgtfastError
-from ._engine import Engine
 from ._file import looks_like_engine, read_engine_file
+from .engine import Engine
 
 ENGINES = ("torch", "onnxruntime", "tensorrt", "tensorrt-rtx")
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from .._errors import PgtfastError
 from .._options import needing
 from ..networks import Prediction
-from ._engine import INPUT, OUTPUTS, Engine, Origin, output_shapes
 from ._file import EngineFile
 from ._threads import CropThreads
+from .engine import INPUT, OUTPUTS, Engine, Origin, output_shapes
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from .._errors import PgtfastError
 from ..networks import Prediction
-from ._engine import INPUT, OUTPUTS, Engine, Origin, output_shapes
 from ._file import EngineFile
+from .engine import INPUT, OUTPUTS, Engine, Origin, output_shapes
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from ..networks import Prediction
 from ..networks.files import ANNOTATOR, load_annotator, network_file
-from ._engine import Engine, Origin
 from ._threads import CropThreads
+from .engine import Engine, Origin
 from .lowered import Lowered
 
 MOST_GRAPHS = 8

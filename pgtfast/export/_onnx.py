@@ -14,7 +14,7 @@ import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from .._errors import PgtfastError
-from ..engines._engine import INPUT, OUTPUTS, output_shapes
+from ..engines.engine import INPUT, OUTPUTS, output_shapes
 from ..engines.lowered import Lowered
 from ..networks import Annotator, NetworkConfig
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._errors import PgtfastError
-from ..engines._engine import INPUT
+from ..engines.engine import INPUT
 from ..engines.tensorrt_engine import Flavour
 
 

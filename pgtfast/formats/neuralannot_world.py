@@ -13,7 +13,7 @@ import torch
 from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel
-from ..datasets._world import place_bodies, rest_pelvis
+from ..datasets.world import place_bodies, rest_pelvis
 from ..files.json_entries import read_entries
 from ..people import People, layout_of
 from ._json import EntryReader, Field, json_text, row_objects

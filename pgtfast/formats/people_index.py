@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import PgtfastError
-from ..datasets._world import WorldCamera, read_camera
+from ..datasets.world import WorldCamera, read_camera
 from ..files.json import brief, by_id, entries, integer, load_object, numbers, unique_ids
 from ..people import People, empty_people
 from .format import Context

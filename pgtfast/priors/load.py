@@ -15,7 +15,7 @@ from torch import Tensor
 from .._errors import PgtfastError
 from ..files.torch_zip import read_torch_zip
 from ..files.unpickle import load_npz
-from ._network import HIDDEN, NUM_JOINTS, NUM_LATENTS, SLOPES, PoseDecoder, PoseEncoder, not_finite
+from .network import HIDDEN, NUM_JOINTS, NUM_LATENTS, SLOPES, PoseDecoder, PoseEncoder, not_finite
 from .vposer import FORMAT, PriorSource, VPoser
 
 _PREFIX = "vp_model."

@@ -14,7 +14,7 @@ from torch.distributions import Normal
 from ..files.atomic import replacing
 from ..ops import vposer_decode
 from ..reference import DecoderTerms
-from ._network import NUM_JOINTS, NUM_LATENTS, PoseDecoder, PoseEncoder
+from .network import NUM_JOINTS, NUM_LATENTS, PoseDecoder, PoseEncoder
 
 FORMAT = "pgtfast-pose-prior-1"
 

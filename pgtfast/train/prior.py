@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors
 from ..priors import PriorSource, VPoser, load_vposer
-from ..priors._network import NUM_LATENTS, PoseDecoder, PoseEncoder
+from ..priors.network import NUM_LATENTS, PoseDecoder, PoseEncoder
 from ..reference import forward_kinematics
 from ._augment import PARENTS, PoseSampler, rest_offsets
 from ._config import SessionConfig, require

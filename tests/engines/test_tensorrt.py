@@ -13,7 +13,7 @@ import torch
 
 from pgtfast._errors import PgtfastError
 from pgtfast.engines import EngineFile, open_engine, write_engine_file
-from pgtfast.engines._engine import INPUT, OUTPUTS, output_shapes
+from pgtfast.engines.engine import INPUT, OUTPUTS, output_shapes
 from pgtfast.engines.tensorrt_engine import FLAVOURS, Runner, refuse_misfit
 from tests.engines.networks import CONFIG, crops
 

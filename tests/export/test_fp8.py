@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pgtfast.engines import open_engine
-from pgtfast.engines._engine import INPUT, OUTPUTS
+from pgtfast.engines.engine import INPUT, OUTPUTS
 from pgtfast.engines._file import read_engine_file
 from pgtfast.export import ExportConfig, export
 from pgtfast.export._onnx import write_onnx
