@@ -34,7 +34,8 @@ def slow_tests() -> tuple[str, ...]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what slow.txt lists. Files with slow tests come first, so that no process is left with the longest at the end."""
+    """Mark what slow.txt lists. Files with slow tests come first, so that no process is left with the longest at the
+    end."""
     listed = slow_tests()
     for item in items:
         if item.nodeid.startswith(listed):

@@ -74,9 +74,16 @@ def run(config: ExportConfig) -> Exported:
         crops = given_crops(config.coco, config.images, loaded.config, config.crops)
     judge = Judge(crops, reference, loaded.config, body, prior)
     file = EngineFile(
-        engine="onnxruntime", about=loaded.about, weights_sha256=reference.origin.weights_sha256, precision=precision, opset=opset,
-        library="onnx", library_version=onnx.__version__, request=request, pgtfast_version=version("pgtfast"),
-    )  # fmt: skip
+        engine="onnxruntime",
+        about=loaded.about,
+        weights_sha256=reference.origin.weights_sha256,
+        precision=precision,
+        opset=opset,
+        library="onnx",
+        library_version=onnx.__version__,
+        request=request,
+        pgtfast_version=version("pgtfast"),
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         made = Path(folder) / "graph.onnx"
@@ -88,19 +95,35 @@ def run(config: ExportConfig) -> Exported:
         if config.engine != "onnxruntime":
             built = _build(config, model, loaded)
             file = EngineFile(
-                engine=config.engine, about=file.about, weights_sha256=file.weights_sha256, precision=precision, opset=opset,
-                library=config.engine, library_version=built.library_version, architectures=built.architectures, gpu=built.gpu,
-                batch=config.batch, request=request, pgtfast_version=file.pgtfast_version,
-            )  # fmt: skip
+                engine=config.engine,
+                about=file.about,
+                weights_sha256=file.weights_sha256,
+                precision=precision,
+                opset=opset,
+                library=config.engine,
+                library_version=built.library_version,
+                architectures=built.architectures,
+                gpu=built.gpu,
+                batch=config.batch,
+                request=request,
+                pgtfast_version=file.pgtfast_version,
+            )
             made = Path(folder) / "engine"
             write_engine_file(made, built.plan, file)
             compared.append(_compare_engine(judge, made, file, device))
             ran = compared[-1].ran
         report = Report(
-            file=out.name, engine=config.engine, precision=precision, weights_sha256=file.weights_sha256, crops=crops.source,
-            synthetic=crops.synthetic, count=len(crops.image), bound=BOUNDS.get(precision) if config.bound is None else config.bound, engine_ran=ran,
+            file=out.name,
+            engine=config.engine,
+            precision=precision,
+            weights_sha256=file.weights_sha256,
+            crops=crops.source,
+            synthetic=crops.synthetic,
+            count=len(crops.image),
+            bound=BOUNDS.get(precision) if config.bound is None else config.bound,
+            engine_ran=ran,
             compared=tuple(compared),
-        )  # fmt: skip
+        )
         for suffix, text in ((".parity.json", report.to_json()), (".parity.txt", report.to_text())):
             partial = Path(folder) / "report"
             partial.write_text(text, encoding="utf-8")
@@ -167,7 +190,7 @@ def _graph(config: ExportConfig, loaded: LoadedAnnotator) -> tuple[bytes, int, s
     return read_onnx(config.onnx, loaded.config)
 
 
-def _compare_graph(judge: Judge, path: Path, precision: str, config: ExportConfig, device: torch.device) -> Compared:  # fmt: skip
+def _compare_graph(judge: Judge, path: Path, precision: str, config: ExportConfig, device: torch.device) -> Compared:
     """The ONNX file in ONNX Runtime: on the device where that is the engine, else on the CPU."""
     own = config.engine == "onnxruntime"
     place = device if own else torch.device("cpu")
@@ -181,15 +204,22 @@ def _compare_graph(judge: Judge, path: Path, precision: str, config: ExportConfi
 def _compare_torch(judge: Judge, loaded: LoadedAnnotator) -> Compared:
     """The same layers in PyTorch, whose float16 is float16 on a CPU too: what overflows shows here."""
     network = Lowered(loaded.network, "fp16").eval()
-    return judge.compare(f"torch {torch.__version__} fp16 on cpu", network, torch.device("cpu"), note="the same layers in true float16")  # fmt: skip
+    return judge.compare(
+        f"torch {torch.__version__} fp16 on cpu", network, torch.device("cpu"), note="the same layers in true float16"
+    )
 
 
 def _build(config: ExportConfig, model: bytes, loaded: LoadedAnnotator) -> Built:
     flavour = FLAVOURS[config.engine]
     wanted = config.arch or (DEFAULT_ARCHITECTURES if flavour.ahead_of_time else ())
     return build(
-        model, flavour, loaded.config.input_size, batch=config.batch, architectures=wanted, timing_cache=config.timing_cache
-    )  # fmt: skip
+        model,
+        flavour,
+        loaded.config.input_size,
+        batch=config.batch,
+        architectures=wanted,
+        timing_cache=config.timing_cache,
+    )
 
 
 def _compare_engine(judge: Judge, path: Path, file: EngineFile, device: torch.device) -> Compared:
@@ -200,4 +230,6 @@ def _compare_engine(judge: Judge, path: Path, file: EngineFile, device: torch.de
         return Compared(what=what, note="no GPU here, or --device cpu")
     if here not in file.architectures:
         return Compared(what=what, note=f"this machine's GPU is {here}")
-    return judge.compare(f"{what} on {torch.cuda.get_device_name(device)}", open_engine(file.engine, path, device), device)  # fmt: skip
+    return judge.compare(
+        f"{what} on {torch.cuda.get_device_name(device)}", open_engine(file.engine, path, device), device
+    )

@@ -24,16 +24,44 @@ from ._pickle_machine import STEPS, Damaged, Reader
 from ._pickle_names import Global
 
 _DTYPES = {
-    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
-}  # fmt: skip
+}
 _REBUILD = ("_rebuild_tensor_v2", "_rebuild_parameter")
 _CONTAINERS = {"set": set, "frozenset": frozenset, "list": list, "dict": dict, "tuple": tuple}
-_LEFT_ASIDE = frozenset((
-    "argparse", "attrdict", "collections", "configer", "copy_reg", "copyreg", "datetime", "dotmap", "easydict", "enum", "human_body_prior", "lightning",
-    "lightning_fabric", "numpy", "omegaconf", "pathlib", "pytorch_lightning", "torch", "torchmetrics", "typing", "yacs",
-))  # fmt: skip
+_LEFT_ASIDE = frozenset(
+    (
+        "argparse",
+        "attrdict",
+        "collections",
+        "configer",
+        "copy_reg",
+        "copyreg",
+        "datetime",
+        "dotmap",
+        "easydict",
+        "enum",
+        "human_body_prior",
+        "lightning",
+        "lightning_fabric",
+        "numpy",
+        "omegaconf",
+        "pathlib",
+        "pytorch_lightning",
+        "torch",
+        "torchmetrics",
+        "typing",
+        "yacs",
+    )
+)
 """Packages whose objects may lie beside the weights. Nothing of them is imported or run; the list serves to refuse
 files that want more."""
 
@@ -78,8 +106,21 @@ def read_torch_zip(path: Path) -> tuple[Any, tuple[str, ...]]:
             return reader.run(), tuple(sorted(reader.left_aside))
     except PgtfastError:
         raise
-    except (Damaged, zipfile.BadZipFile, zlib.error, OSError, EOFError, ArithmeticError, AttributeError, LookupError, MemoryError,
-            RecursionError, RuntimeError, TypeError, ValueError) as error:  # fmt: skip
+    except (
+        Damaged,
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        EOFError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise PgtfastError(
             f"{path}: not a readable torch file ({type(error).__name__}: {error}). Copy or download it again"
         ) from error

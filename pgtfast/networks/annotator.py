@@ -52,7 +52,11 @@ class NetworkConfig(EstimatorConfig):
     """The joints that are found in the image itself."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("head", ("vposer", "rotations")), ("mode", ("faithful", "improved")), ("normalize", ("unit", "imagenet"))):  # fmt: skip
+        for name, allowed in (
+            ("head", ("vposer", "rotations")),
+            ("mode", ("faithful", "improved")),
+            ("normalize", ("unit", "imagenet")),
+        ):
             if getattr(self, name) not in allowed:
                 raise PgtfastError(f"{name}: wanted {' or '.join(allowed)}, got {getattr(self, name)!r}")
         if self.depth not in BLOCKS:

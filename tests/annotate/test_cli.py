@@ -27,7 +27,17 @@ from pgtfast.networks.files import save_annotator
 GOLDEN = Path(__file__).parents[1] / "golden" / "coco_small.json"
 CONTENT = json.loads(GOLDEN.read_text())
 NETWORK = NetworkConfig(depth=18, width=8, input_size=(96, 128), mode="improved", normalize="imagenet")
-FOUND = ("global_orient", "body_pose", "betas", "transl", "focal", "center", "camera_model", "prior_energy", "limit_violation")  # fmt: skip
+FOUND = (
+    "global_orient",
+    "body_pose",
+    "betas",
+    "transl",
+    "focal",
+    "center",
+    "camera_model",
+    "prior_energy",
+    "limit_violation",
+)
 
 
 def annotate(*arguments: object, check: int | None = 0) -> str:
@@ -66,9 +76,26 @@ def run(tmp_path_factory, checkpoint, photos) -> Path:
     """A finished run with pictures and an export."""
     out = tmp_path_factory.mktemp("annotate") / "run"
     annotate(
-        "--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--out", out, "--overlays", 3, "--export", "neuralannot",
-        "--batch-size", 7, "--part-size", 10, "--flip-test", "--jitter", 2,
-    )  # fmt: skip
+        "--checkpoint",
+        checkpoint,
+        "--coco",
+        GOLDEN,
+        "--images",
+        photos,
+        "--out",
+        out,
+        "--overlays",
+        3,
+        "--export",
+        "neuralannot",
+        "--batch-size",
+        7,
+        "--part-size",
+        10,
+        "--flip-test",
+        "--jitter",
+        2,
+    )
     return out
 
 
@@ -141,9 +168,22 @@ def test_who_is_below_a_quality_is_left_out_of_the_export(run, checkpoint, photo
     qualities = {row["annotation_id"]: row["quality"] for row in read_records(run).to_pylist() if row["valid"]}
     least = float(np.median(list(qualities.values())))
     annotate(
-        "--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--out", copy, "--export", "neuralannot", "--flip-test",
-        "--jitter", 2, "--min-quality", least,
-    )  # fmt: skip
+        "--checkpoint",
+        checkpoint,
+        "--coco",
+        GOLDEN,
+        "--images",
+        photos,
+        "--out",
+        copy,
+        "--export",
+        "neuralannot",
+        "--flip-test",
+        "--jitter",
+        2,
+        "--min-quality",
+        least,
+    )
     held = read_neuralannot(next((copy / "export").glob("*.json")))
     assert set(held.annotation_id.tolist()) == {n for n, q in qualities.items() if q >= np.float32(least)}
     assert f"{len(qualities) - len(held.annotation_id)} are left out" in capsys.readouterr().out
@@ -177,7 +217,9 @@ def test_the_backbone_in_float16_is_another_config(run, checkpoint, photos, tmp_
     mine, theirs = (
         {row["annotation_id"]: row for row in read_records(out).to_pylist()} for out in (tmp_path / "half", run)
     )
-    apart = [np.abs(np.subtract(mine[k]["body_pose"], row["body_pose"])).max() for k, row in theirs.items() if row["valid"]]  # fmt: skip
+    apart = [
+        np.abs(np.subtract(mine[k]["body_pose"], row["body_pose"])).max() for k, row in theirs.items() if row["valid"]
+    ]
     assert 0 < max(apart) < 0.05
     annotate(*given, "--out", run, "--flip-test", "--jitter", 2, check=2)
     assert "engine: 'torch' there, 'torch fp16' now" in capsys.readouterr().err
@@ -207,8 +249,22 @@ def test_bad_pictures_are_rows_with_reasons(checkpoint, photos, tmp_path):
 
 
 def test_a_killed_run_is_taken_up_and_no_one_comes_twice(checkpoint, photos, tmp_path):
-    arguments = ["--checkpoint", checkpoint, "--coco", GOLDEN, "--images", photos, "--out", tmp_path / "run", "--part-size", 1,
-                 "--batch-size", 1, "--threads", 1]  # fmt: skip
+    arguments = [
+        "--checkpoint",
+        checkpoint,
+        "--coco",
+        GOLDEN,
+        "--images",
+        photos,
+        "--out",
+        tmp_path / "run",
+        "--part-size",
+        1,
+        "--batch-size",
+        1,
+        "--threads",
+        1,
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "pgtfast.annotate", *map(str, arguments)],
         stdout=subprocess.DEVNULL,

@@ -177,8 +177,18 @@ def compare_losses(compare: Comparison, tag: str, size: dict, batch: tuple[int, 
             terms = landmark_terms(dtype=dtype, landmarks=k, **size)
             points, trust = (t.to(dtype) for t in target)
             return m.keypoint_loss(
-                pose, betas, transl, terms, keypoints=points, weights=trust, latent=z, latent_weight=0.3, betas_weight=0.2, **camera, **chosen
-            )  # fmt: skip
+                pose,
+                betas,
+                transl,
+                terms,
+                keypoints=points,
+                weights=trust,
+                latent=z,
+                latent_weight=0.3,
+                betas_weight=0.2,
+                **camera,
+                **chosen,
+            )
 
         name = f"keypoint_loss {loss} {norm} {model} {reduction} {count} {tag}"
         features = 1 + body[1].shape[-1] + 9 * (body[0].shape[-2] - 1)

@@ -87,9 +87,12 @@ def test_the_official_key_of_gender_is_read_too(tmp_path):
         (lambda c: c["images"][1].pop("cam_param"), "image 1: cam_param: key 'focal'"),
         (lambda c: c["images"][0].pop("sequence"), "image 0: key 'sequence'"),
         (lambda c: [a.update(image_id=9) for a in c["annotations"]], "none of its 4 people .* no-image: image_id 9"),
-        (lambda c: [i["cam_param"].update(focal=[900, 900], princpt=[270, 480]) for i in c["images"]], "do not fit the boxes"),
+        (
+            lambda c: [i["cam_param"].update(focal=[900, 900], princpt=[270, 480]) for i in c["images"]],
+            "do not fit the boxes",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(tmp_path, change, message):
     path = edited(writers3d.pw3d(tmp_path / "3DPW_train.json", in_front()), change)
     with pytest.raises(PgtfastError, match=message) as error:

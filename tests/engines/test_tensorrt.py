@@ -48,8 +48,17 @@ def test_what_does_not_fit_is_refused(version, gpu, message, rtx):
         refuse_misfit("e.rtx", rtx, version, gpu)
 
 
-@pytest.mark.parametrize(("name", "command"), [("tensorrt", "pip install tensorrt"), ("tensorrt-rtx", r"pip install "
-                                                                                                      r"'pgtfast\[rtx\]'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("tensorrt", "pip install tensorrt"),
+        (
+            "tensorrt-rtx",
+            r"pip install "
+            r"'pgtfast\[rtx\]'",
+        ),
+    ],
+)
 def test_a_missing_library_is_named(name, command, rtx, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, FLAVOURS[name].module, None)
     write_engine_file(tmp_path / "e", b"plan", dataclasses.replace(rtx, engine=name))

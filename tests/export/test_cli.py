@@ -92,8 +92,18 @@ def test_annotate_needs_the_file_alone(exported, checkpoint, photos, tmp_path):
     a, b = ({r["annotation_id"]: r for r in read_records(tmp_path / name).to_pylist()} for name in ("a", "b"))
     assert a.keys() == b.keys()
     assert sum(r["valid"] for r in a.values()) >= 4
-    far = {"global_orient": 2e-4, "body_pose": 2e-4, "betas": 2e-4, "transl": 2e-3, "latent": 2e-4, "reprojection_px": 1e-2, "focal": 0,
-           "center": 0, "flip_disagreement_mm": 1e-2, "prior_energy": 1e-3}  # fmt: skip
+    far = {
+        "global_orient": 2e-4,
+        "body_pose": 2e-4,
+        "betas": 2e-4,
+        "transl": 2e-3,
+        "latent": 2e-4,
+        "reprojection_px": 1e-2,
+        "focal": 0,
+        "center": 0,
+        "flip_disagreement_mm": 1e-2,
+        "prior_energy": 1e-3,
+    }
     for number, row in a.items():
         for name, tolerance in far.items():
             np.testing.assert_allclose(row[name], b[number][name], rtol=0, atol=tolerance, err_msg=name)
@@ -104,8 +114,20 @@ def test_annotate_needs_the_file_alone(exported, checkpoint, photos, tmp_path):
 
 def test_precision_is_part_of_a_run_s_config(checkpoint, exported, photos, ready_graphs, on_photos, tmp_path, capsys):
     half = tmp_path / "h.onnx"
-    call(export, "--checkpoint", checkpoint, "--engine", "onnxruntime", "--precision", "fp16", "--opset", 17, "--out", half,
-         *on_photos)  # fmt: skip
+    call(
+        export,
+        "--checkpoint",
+        checkpoint,
+        "--engine",
+        "onnxruntime",
+        "--precision",
+        "fp16",
+        "--opset",
+        17,
+        "--out",
+        half,
+        *on_photos,
+    )
     told = json.loads((tmp_path / "h.onnx.parity.json").read_text())
     assert told["bound"] == 1.0
     assert [c["what"].split()[0] for c in told["compared"]] == ["torch", "onnxruntime", "torch"]
@@ -213,10 +235,16 @@ def test_a_quantised_graph_is_measured(checkpoint, on_photos, tmp_path, capsys):
 
     (tmp_path / "g.onnx").write_bytes(onnx_graphs()["fp32"])
     quantize_static(
-        tmp_path / "g.onnx", tmp_path / "q.onnx", Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["Conv"],
+        tmp_path / "g.onnx",
+        tmp_path / "q.onnx",
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        op_types_to_quantize=["Conv"],
         extra_options={"ActivationSymmetric": True, "QuantizeBias": False},
-    )  # fmt: skip
+    )
     given = ("--checkpoint", checkpoint, "--engine", "onnxruntime", "--onnx", tmp_path / "q.onnx", *on_photos)
     call(export, *given, "--out", tmp_path / "f.onnx")
     assert read_engine_file(tmp_path / "f.onnx")[0].precision == "int8"
@@ -244,7 +272,10 @@ BAD = {
     "opset": (["--opset", "20"], "--opset: wanted 16 to 19, got 20"),
     "arch": (["--arch", "ada"], "wanted names such as sm80,sm89"),
     "arch of onnx": (["--arch", "sm89"], "an ONNX file is built for no GPU"),
-    "arch of tensorrt": (["--engine", "tensorrt", "--arch", "sm89"], "tensorrt builds for the GPU of this machine alone"),
+    "arch of tensorrt": (
+        ["--engine", "tensorrt", "--arch", "sm89"],
+        "tensorrt builds for the GPU of this machine alone",
+    ),
     "timing cache": (["--engine", "tensorrt-rtx", "--timing-cache", "{d}/c"], "tensorrt-rtx measures nothing"),
     "batch": (["--engine", "tensorrt-rtx", "--batch", "4,2,8"], "wanted fewest,usual,most crops"),
     "bound": (["--bound", "3"], "--bound: only with --onnx"),
@@ -254,7 +285,7 @@ BAD = {
     "other things there": (["--out", "{d}/junk"], "junk: no engine file of pgtfast"),
     "device": (["--device", "abacus"], "--device abacus: wanted cpu, cuda"),
     "other body": (["--body", "{d}/junk"], "junk"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pgtfast.engines import open_engine
-from pgtfast.engines.engine import INPUT, OUTPUTS
 from pgtfast.engines._file import read_engine_file
+from pgtfast.engines.engine import INPUT, OUTPUTS
 from pgtfast.export import ExportConfig, export
 from pgtfast.export._onnx import write_onnx
 from tests.engines.networks import crops, lively

@@ -33,8 +33,10 @@ def parsed(content: bytes):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize(
-    "architectures", [("sm75",), ("sm80",), ("sm86",), ("sm89",), ("sm120",), ("sm75", "sm80", "sm86", "sm89", "sm120")], ids=",".join
-)  # fmt: skip
+    "architectures",
+    [("sm75",), ("sm80",), ("sm86",), ("sm89",), ("sm120",), ("sm75", "sm80", "sm86", "sm89", "sm120")],
+    ids=",".join,
+)
 def test_engines_for_named_architectures(precision, architectures, graphs):
     built = build(graphs[precision], RTX, architectures=architectures, **OPTIONS)
     assert built.architectures == architectures

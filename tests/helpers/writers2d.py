@@ -213,9 +213,16 @@ def write_studio(root: Path, *, subjects: tuple[int, ...] = (1,), frames: tuple[
         for frame in frames:
             number = subject * 100 + frame
             image = {
-                "id": number, "file_name": f"s{subject}/{frame:06d}.jpg", "width": SIZE[0], "height": SIZE[1], "subject": subject,
-                "action_idx": 2, "subaction_idx": 1, "cam_idx": 1, "frame_idx": frame,
-            }  # fmt: skip
+                "id": number,
+                "file_name": f"s{subject}/{frame:06d}.jpg",
+                "width": SIZE[0],
+                "height": SIZE[1],
+                "subject": subject,
+                "action_idx": 2,
+                "subaction_idx": 1,
+                "cam_idx": 1,
+                "frame_idx": frame,
+            }
             data["images"].append(image)
             data["annotations"].append({"id": number, "image_id": number, "bbox": [20, 5, 20, 30]})
             rng = np.random.default_rng(number)

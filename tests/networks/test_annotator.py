@@ -124,7 +124,9 @@ def peaked(network, cell):
     return network.position_net(features)
 
 
-@pytest.mark.parametrize(("mode", "first", "last"), [("faithful", (0, 0, 0), (2, 3, 7)), ("improved", (0.5,) * 3, (2.5, 3.5, 7.5))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "first", "last"), [("faithful", (0, 0, 0), (2, 3, 7)), ("improved", (0.5,) * 3, (2.5, 3.5, 7.5))]
+)
 def test_reach_of_the_soft_argmax(mode, first, last):
     network = Annotator(dataclasses.replace(SMALL, mode=mode))
     torch.testing.assert_close(peaked(network, (0, 0, 0)), torch.tensor(first).float().expand(1, 25, 3))
@@ -272,10 +274,19 @@ def test_a_mirrored_body_in_the_improved_camera_is_the_mirrored_picture(prior):
     torch.testing.assert_close(mirrored[:, 1], here[:, 1])
 
 
-@pytest.mark.parametrize("changes", [
-    {"depth": 20}, {"output_stride": 8}, {"input_size": (100, 128)}, {"head": "smpl"}, {"mode": "best"}, {"normalize": "none"}, {"width": 0},
-    {"depth_bins": 0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth": 20},
+        {"output_stride": 8},
+        {"input_size": (100, 128)},
+        {"head": "smpl"},
+        {"mode": "best"},
+        {"normalize": "none"},
+        {"width": 0},
+        {"depth_bins": 0},
+    ],
+)
 def test_configs_of_no_network_are_refused(changes):
     with pytest.raises(PgtfastError, match=next(iter(changes))):
         NetworkConfig(**changes)

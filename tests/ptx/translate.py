@@ -15,9 +15,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 TYPES = {
-    "pred": "bool", "b8": "uint8_t", "u8": "uint8_t", "s8": "int8_t", "b16": "uint16_t", "u16": "uint16_t", "s16": "int16_t", "b32": "uint32_t",
-    "u32": "uint32_t", "s32": "int32_t", "b64": "uint64_t", "u64": "uint64_t", "s64": "int64_t", "f32": "float", "f64": "double",
-}  # fmt: skip
+    "pred": "bool",
+    "b8": "uint8_t",
+    "u8": "uint8_t",
+    "s8": "int8_t",
+    "b16": "uint16_t",
+    "u16": "uint16_t",
+    "s16": "int16_t",
+    "b32": "uint32_t",
+    "u32": "uint32_t",
+    "s32": "int32_t",
+    "b64": "uint64_t",
+    "u64": "uint64_t",
+    "s64": "int64_t",
+    "f32": "float",
+    "f64": "double",
+}
 FLOATS = ("f32", "f64")
 SPECIAL = {"%tid.x": "now.thread", "%ntid.x": "now.threads", "%ctaid.x": "now.block_x", "%ctaid.y": "now.block_y"}
 COMPARED = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}

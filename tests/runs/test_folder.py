@@ -44,8 +44,11 @@ def test_what_differs_is_named_by_dotted_names(tmp_path):
     RunFolder(tmp_path / "run", config).close()
     other = {"network": {"depth": 50, "head": "latent"}, "config": Config(steps=4), "more": 1}
     for claim in (RunFolder, RunFolder.state):
-        with pytest.raises(PgtfastError, match=r"holds a run of another config \(config.steps: 3 there, 4 now; "
-                                               r"more: None there, 1 now; network.depth: 18 there, 50 now\)"):  # fmt: skip
+        with pytest.raises(
+            PgtfastError,
+            match=r"holds a run of another config \(config.steps: 3 there, 4 now; "
+            r"more: None there, 1 now; network.depth: 18 there, 50 now\)",
+        ):
             claim(tmp_path / "run", other)
 
 
