@@ -94,10 +94,19 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
     torch.set_num_threads(args.threads)
     set_, given = prepare(args, scratch, people=args.people)
     config = AnnotateConfig(
-        coco=set_.coco, images=(set_.images,), dataset="bench", out=scratch / "run", checkpoint=str(given.engine), engine=args.engine,
-        precision=given.precision, device=args.device, threads=args.threads, batch_size=args.batch, loader_threads=args.threads,
+        coco=set_.coco,
+        images=(set_.images,),
+        dataset="bench",
+        out=scratch / "run",
+        checkpoint=str(given.engine),
+        engine=args.engine,
+        precision=given.precision,
+        device=args.device,
+        threads=args.threads,
+        batch_size=args.batch,
+        loader_threads=args.threads,
         follow_links=True,
-    )  # fmt: skip
+    )
     source, job = open_input(config), Job(config, set_.images)
     stages = Stages(job, source, args.part_size)
     pictures = DecodeAlone(stages)
@@ -129,10 +138,19 @@ def measure(args: argparse.Namespace, scratch: Path) -> tuple[dict[str, Any], st
     if not args.no_plain:
         ratios["plain"] = _ratio(taken, lambda s: s["plain"] / s["annotate"])
     result = {
-        **about_machine(PACKAGES), "device": args.device, "threads": args.threads, "batch": args.batch, "network": str(args.network),
-        "engine": stages.work.network.engine.name, "gflop_a_crop": gflop(given.checkpoint), "people": people, "images": images, "stages": rows, "ratios": ratios,
+        **about_machine(PACKAGES),
+        "device": args.device,
+        "threads": args.threads,
+        "batch": args.batch,
+        "network": str(args.network),
+        "engine": stages.work.network.engine.name,
+        "gflop_a_crop": gflop(given.checkpoint),
+        "people": people,
+        "images": images,
+        "stages": rows,
+        "ratios": ratios,
         "targets": {"slower": TARGET, "plain": PLAIN_TARGET},
-    }  # fmt: skip
+    }
     return result, table(result)
 
 

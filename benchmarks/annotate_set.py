@@ -16,9 +16,11 @@ from pgtfast.networks import Annotator, NetworkConfig
 from pgtfast.networks.files import save_annotator
 
 UNTRAINED = {
-    "resnet18": NetworkConfig(depth=18, width=16, output_stride=16, input_size=(96, 128), mode="improved", normalize="imagenet"),
+    "resnet18": NetworkConfig(
+        depth=18, width=16, output_stride=16, input_size=(96, 128), mode="improved", normalize="imagenet"
+    ),
     "resnet50": NetworkConfig(),
-}  # fmt: skip
+}
 """Networks by name: that of the recipes for small machines, and Pose2Pose's."""
 DRAWN = 32
 """Pictures that are drawn where none are given."""
@@ -122,7 +124,12 @@ def repeat(coco: Path, pictures: Path, folder: Path, *, people: int = 0, images:
             (folder / "images" / f"{copy:06d}").symlink_to(pictures.resolve())
             for at, entry in enumerate(there):
                 name = f"{copy:06d}/{entry['file_name']}"
-                yield {"id": copy * len(there) + at, "file_name": name, "width": entry["width"], "height": entry["height"]}  # fmt: skip
+                yield {
+                    "id": copy * len(there) + at,
+                    "file_name": name,
+                    "width": entry["width"],
+                    "height": entry["height"],
+                }
 
     def bodies() -> Any:
         for copy in range(times):

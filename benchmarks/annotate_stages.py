@@ -62,8 +62,13 @@ class Stages:
     def calls(self) -> dict[str, Callable[[], object]]:
         """Stages in the order in which a person goes through them."""
         return {
-            "plan": self.plan_out, "crops": self.cut, "engine": self.engine, "bodies": self.bodies, "write": self.write, "annotate": self.annotate,
-        }  # fmt: skip
+            "plan": self.plan_out,
+            "crops": self.cut,
+            "engine": self.engine,
+            "bodies": self.bodies,
+            "write": self.write,
+            "annotate": self.annotate,
+        }
 
     def plan_out(self) -> None:
         """Annotations read, people laid out in shards."""
@@ -159,6 +164,13 @@ def plain_of(stages: Stages, checkpoint: Path, out: Path) -> Plain:
     parts = [stages.plan.load(number).people for number in stages.plan.sizes]
     chosen = [part.rows(np.array([reason is None for reason in part.reason], bool)) for part in parts]
     return Plain(
-        chosen, job.images, checkpoint, network.prior, stages.work.measured, out, batch=job.config.batch_size, workers=job.config.loader_threads,
+        chosen,
+        job.images,
+        checkpoint,
+        network.prior,
+        stages.work.measured,
+        out,
+        batch=job.config.batch_size,
+        workers=job.config.loader_threads,
         device=network.engine.device,
-    )  # fmt: skip
+    )

@@ -67,10 +67,16 @@ def verdicts(results: Results) -> list[dict[str, Any]]:
             found.append(_verdict(entry, cell[rival], 1.0))
     for r in results.rows:
         if r["suite"] == "memory" and r["name"] == "pgtfast":
-            found.append({
-                "task": "memory", "work": f"peak memory, forward + backward, {r['batch']} bodies", "measured": r["vertex_arrays"],
-                "target": _targets.PEAK_MEMORY, "unit": "vertex arrays", "reached": r["vertex_arrays"] <= _targets.PEAK_MEMORY,
-            })  # fmt: skip
+            found.append(
+                {
+                    "task": "memory",
+                    "work": f"peak memory, forward + backward, {r['batch']} bodies",
+                    "measured": r["vertex_arrays"],
+                    "target": _targets.PEAK_MEMORY,
+                    "unit": "vertex arrays",
+                    "reached": r["vertex_arrays"] <= _targets.PEAK_MEMORY,
+                }
+            )
     return found
 
 
@@ -93,7 +99,10 @@ def verdict_table(found: list[dict[str, Any]]) -> str:
     for v in found:
         mark = "reached" if v["reached"] else "NOT REACHED"
         if "rival" in v:
-            text = f"{v['ours_ms']:.5f} ms, {v['rival']} {v['rival_ms']:.5f} ms: 1/{1 / v['measured']:.1f}, wanted 1/{1 / v['target']:.1f}"
+            text = (
+                f"{v['ours_ms']:.5f} ms, {v['rival']} {v['rival_ms']:.5f} ms: "
+                f"1/{1 / v['measured']:.1f}, wanted 1/{1 / v['target']:.1f}"
+            )
         else:
             text = f"{v['measured']:.2f} {v['unit']}, wanted {v['target']}"
         lines.append(f"  {mark:12s} {v['work']}: {text}")

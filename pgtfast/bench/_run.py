@@ -143,10 +143,20 @@ def run_ops(
             timings = interleave(calls, rounds=config.rounds, window=config.window, budget=config.budget)
             floor = floors(batch)[task]
             new = [
-                row("ops", task, batch, name, t, errors=errors[name], first_call_s=first[name], floor_ms=floor.ms(results.machine),
-                    flops=floor.flops, bytes=floor.bytes)
+                row(
+                    "ops",
+                    task,
+                    batch,
+                    name,
+                    t,
+                    errors=errors[name],
+                    first_call_s=first[name],
+                    floor_ms=floor.ms(results.machine),
+                    flops=floor.flops,
+                    bytes=floor.bytes,
+                )
                 for name, t in timings.items()
-            ]  # fmt: skip
+            ]
             results.rows += new
             show(f"{TASKS[task]}, batch {batch}", new)
 
@@ -183,9 +193,19 @@ def run_fit(
         timings = interleave(calls, rounds=min(config.rounds, 5), window=0.0, budget=config.budget, minimum=2)
         floor = floors(people)[kind]
         new = [
-            row("fit", kind, people * FIT_STEPS, name, t, loss=losses[name], floor_ms=floor.ms(results.machine), flops=floor.flops, bytes=floor.bytes)
+            row(
+                "fit",
+                kind,
+                people * FIT_STEPS,
+                name,
+                t,
+                loss=losses[name],
+                floor_ms=floor.ms(results.machine),
+                flops=floor.flops,
+                bytes=floor.bytes,
+            )
             for name, t in timings.items()
-        ]  # fmt: skip
+        ]
         results.rows += new
         show(f"{FITS[kind]}, {people} people, {FIT_STEPS} Adam steps: ms a person and step", new)
 
@@ -213,6 +233,13 @@ def run_memory(contestants: list[Contestant], folder: Path, results: Results, pe
             )
             continue
         added, array = (float(x) for x in done.stdout.split()[-2:])
-        results.rows.append({
-            "suite": "memory", "task": "fb_v", "batch": people, "name": contestant.name, "mib": added, "vertex_arrays": added / array,
-        })  # fmt: skip
+        results.rows.append(
+            {
+                "suite": "memory",
+                "task": "fb_v",
+                "batch": people,
+                "name": contestant.name,
+                "mib": added,
+                "vertex_arrays": added / array,
+            }
+        )

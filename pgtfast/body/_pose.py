@@ -12,10 +12,15 @@ from torch import Tensor
 _PARTS = {
     "smplh": (("body_pose", 21), ("left_hand_pose", 15), ("right_hand_pose", 15)),
     "smplx": (
-        ("body_pose", 21), ("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_pose", 15), ("right_hand_pose", 15),
+        ("body_pose", 21),
+        ("jaw_pose", 1),
+        ("leye_pose", 1),
+        ("reye_pose", 1),
+        ("left_hand_pose", 15),
+        ("right_hand_pose", 15),
     ),
     "mano": (("hand_pose", 15),),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

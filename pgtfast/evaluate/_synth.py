@@ -25,9 +25,22 @@ from ._errors import PARAMETERS, body_errors, facing_angle_deg, standing_body
 from ._names import run_names
 
 _COLUMNS = (
-    "annotation_id", "bbox_xywh", "body_model", *PARAMETERS, "focal", "center", "landmark_set", "landmarks_2d", "method", "weights_sha256",
-    "valid", "reason", "quality", "visible_keypoints", *(name for name in SIGNALS if name != "visible_share"),
-)  # fmt: skip
+    "annotation_id",
+    "bbox_xywh",
+    "body_model",
+    *PARAMETERS,
+    "focal",
+    "center",
+    "landmark_set",
+    "landmarks_2d",
+    "method",
+    "weights_sha256",
+    "valid",
+    "reason",
+    "quality",
+    "visible_keypoints",
+    *(name for name in SIGNALS if name != "visible_share"),
+)
 _KEYPOINTS = "coco17"
 _AWAY = 0.25
 """Share of the box: annotated keypoints that lie farther from the true ones, for half of the people, are of another

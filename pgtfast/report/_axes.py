@@ -19,11 +19,25 @@ from ._statistics import Histogram, Metric
 A, B, INK, PALE = "#c8642d", "#2f78b7", "#27303b", "#d9dde3"
 """Colours of the first run, of the second, of text and of grids. The bodies in the pictures have the same two hues."""
 _STYLE: Any = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.edgecolor": "#9aa3ad", "axes.labelcolor": INK,
-    "axes.titlesize": 10, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": PALE,
-    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pgtfast",
-    "legend.frameon": False, "legend.fontsize": 8.5,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": "#9aa3ad",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "pgtfast",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+}
 
 
 class Plot(NamedTuple):

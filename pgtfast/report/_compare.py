@@ -87,9 +87,15 @@ def compare(first: Run, second: Run, bodies: tuple[BodyModel, BodyModel], *, sam
     shared = {metric.column for metric in metrics_of(second.schema)}
     metrics = tuple(metric for metric in metrics_of(first.schema) if metric.column in shared)
     held = Comparison(
-        first, second, metrics, statistics=(Statistics(metrics), Statistics(metrics)), rotations=(Rotations(), Rotations()), most=Extremes(pictures),
-        least=Extremes(pictures), sample=Sample(sample),
-    )  # fmt: skip
+        first,
+        second,
+        metrics,
+        statistics=(Statistics(metrics), Statistics(metrics)),
+        rotations=(Rotations(), Rotations()),
+        most=Extremes(pictures),
+        least=Extremes(pictures),
+        sample=Sample(sample),
+    )
     columns = list(dict.fromkeys((*DRAWN, *(metric.column for metric in metrics))))
     passes = max(1, -(-second.rows // HELD))
     for turn in range(passes):

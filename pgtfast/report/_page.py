@@ -107,9 +107,12 @@ def summary_of(content: Content) -> dict[str, Any]:
     """The page's numbers, for programs."""
     held = content.summary
     told: dict[str, Any] = {
-        "people": held.people, "valid": held.valid.people, "skipped": dict(held.reasons), "metrics": held.valid.summary(),
+        "people": held.people,
+        "valid": held.valid.people,
+        "skipped": dict(held.reasons),
+        "metrics": held.valid.summary(),
         "joint_spread_deg": [round(float(v), 3) for v in held.rotations.spread_deg()],
-    }  # fmt: skip
+    }
     if content.cut is not None:
         told["cut"] = {
             "min_quality": content.cut,
@@ -121,10 +124,14 @@ def summary_of(content: Content) -> dict[str, Any]:
     found = content.comparison
     if found is not None:
         told["against"] = {
-            **found.found, "distance_mm": found.distance.mean, "aligned_mm": found.aligned.mean,
-            "axes_mm": [float(v) for v in found.axes / found.number], "joints_mm": [float(v) for v in found.joints / found.number],
-            "turned": found.turned, "metrics": [side.summary() for side in found.statistics],
-        }  # fmt: skip
+            **found.found,
+            "distance_mm": found.distance.mean,
+            "aligned_mm": found.aligned.mean,
+            "axes_mm": [float(v) for v in found.axes / found.number],
+            "joints_mm": [float(v) for v in found.joints / found.number],
+            "turned": found.turned,
+            "metrics": [side.summary() for side in found.statistics],
+        }
     return told
 
 
@@ -225,7 +232,8 @@ def _against(content: Content, found: Comparison) -> dict[str, Any]:
     ]
     note = (
         f"A body in A alone: {counts['first']:,}; in B alone: {counts['second']:,}; in neither: {counts['neither']:,}. "
-        f"No row in A: {counts['absent_first']:,}, in B: {counts['absent_second']:,}. People are matched by dataset, image and annotation id."
+        f"No row in A: {counts['absent_first']:,}, in B: {counts['absent_second']:,}. People are matched "
+        "by dataset, image and annotation id."
     )
     kinds = {run.config.get("body", {}).get("kind") for run in (found.first, found.second)}
     if len(kinds) > 1:

@@ -110,7 +110,8 @@ def person_pictures(
     photos: Photos,
     renderer: MeshRenderer,
 ) -> Iterator[tuple[str, ...]]:
-    """For each person the photo with keypoints, then for each set of bodies a picture from the camera beside one from the side.
+    """For each person the photo with keypoints, then for each set of bodies a picture from the camera beside one from
+    the side.
 
     Args:
         rows: whose window, photo and keypoints are shown.

@@ -99,7 +99,10 @@ def pose_map(sets: Sequence[list[dict]], body: BodyModel, names: Sequence[str] =
         told = ", ".join(
             f"{name + ' ' if name else ''}{value:.0f} mm" for name, value in zip(names, spread, strict=False)
         )
-        note = f"{len(sets[0]):,} people of the sample; joints lie {told} (root mean square) from their mean, root and shape left aside"
+        note = (
+            f"{len(sets[0]):,} people of the sample; joints lie {told} (root mean square) from their "
+            "mean, root and shape left aside"
+        )
         return Plot("Poses", f"Scatter of poses on their first two principal directions: {note}", as_uri(plot), note)
 
 
@@ -169,7 +172,10 @@ def _coverage(held: Summary, cut: float | None) -> Plot | None:
         plot.set_ylim(0, None)
         plot.set_xlabel("people kept, best quality first (%)")
         plot.set_ylabel("their mean keypoint error\n(% of the box)")
-        alt = f"Mean keypoint error of the people kept against their share: {number(mean[0])} % of the box for the best, {number(mean[-1])} % for all"
+        alt = (
+            f"Mean keypoint error of the people kept against their share: {number(mean[0])} % of the box "
+            f"for the best, {number(mean[-1])} % for all"
+        )
         return Plot("Error of the part that is kept", alt, as_uri(plot))
 
 
@@ -178,7 +184,15 @@ def _facing(held: Summary) -> Plot | None:
         return None
     with axes(height=3.3, projection="polar") as plot:
         middle = np.deg2rad((FACING_EDGES[1:] + FACING_EDGES[:-1]) / 2)
-        plot.bar(middle, held.facing.counts, np.deg2rad(FACING_EDGES[1] - FACING_EDGES[0]), color=A, alpha=_BLUR, edgecolor="white", linewidth=0.4)  # fmt: skip
+        plot.bar(
+            middle,
+            held.facing.counts,
+            np.deg2rad(FACING_EDGES[1] - FACING_EDGES[0]),
+            color=A,
+            alpha=_BLUR,
+            edgecolor="white",
+            linewidth=0.4,
+        )
         plot.set_theta_zero_location("S")  # type: ignore[attr-defined]  # of polar axes
         plot.set_xticks(np.deg2rad([0, 90, 180, 270]), ["to the camera", "right", "away", "left"])
         plot.tick_params(axis="y", labelsize=7, labelcolor="#6b7480")
@@ -216,7 +230,10 @@ def _heights(rows: Sequence[dict], body: BodyModel) -> Plot | None:
         plot.set_xlabel("height of the body at rest (cm)")
         plot.set_ylabel("people of the sample")
         plot.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        alt = f"Histogram of heights: median {np.median(heights):.0f} cm, from {heights.min():.0f} to {heights.max():.0f} cm"
+        alt = (
+            f"Histogram of heights: median {np.median(heights):.0f} cm, from {heights.min():.0f} to "
+            f"{heights.max():.0f} cm"
+        )
         note = "photos say little of size: the camera's focal length decides"
         return Plot("Heights", alt, as_uri(plot), note)
 

@@ -15,7 +15,19 @@ from ._statistics import Extremes, Histogram, Metric, Sample, Statistics, metric
 from ._store import Run, key_hashes, keys, scalars, vectors
 
 POSE = ("global_orient", "body_pose", "betas", "transl")
-DRAWN = (*KEY, "image_width", "image_height", "bbox_xywh", *POSE, "focal", "center", "landmark_set", "landmarks_2d", "valid", "reason")  # fmt: skip
+DRAWN = (
+    *KEY,
+    "image_width",
+    "image_height",
+    "bbox_xywh",
+    *POSE,
+    "focal",
+    "center",
+    "landmark_set",
+    "landmarks_2d",
+    "valid",
+    "reason",
+)
 """Columns that a picture of a person takes."""
 FACING_EDGES = np.linspace(-180, 180, 25)
 """Degrees: 0 faces the camera, 90 the picture's right."""
@@ -84,9 +96,17 @@ def summarise(run: Run, *, sample: int, pictures: int, cut: float | None) -> Sum
     """
     metrics = metrics_of(run.schema)
     held = Summary(
-        run, metrics, valid=Statistics(metrics), kept=Statistics(metrics), dropped=Statistics(metrics), best=Extremes(pictures), worst=Extremes(pictures),
-        above=Extremes(pictures), below=Extremes(pictures), sample=Sample(sample),
-    )  # fmt: skip
+        run,
+        metrics,
+        valid=Statistics(metrics),
+        kept=Statistics(metrics),
+        dropped=Statistics(metrics),
+        best=Extremes(pictures),
+        worst=Extremes(pictures),
+        above=Extremes(pictures),
+        below=Extremes(pictures),
+        sample=Sample(sample),
+    )
     for batch in run.batches(list(dict.fromkeys((*DRAWN, *(metric.column for metric in metrics))))):
         _add(held, batch, cut)
     return held

@@ -137,22 +137,34 @@ def _entities(
         size = tuple(np.ceil(2 * center).astype(int)) if photo is None else photo.shape[1::-1]
     behind = 1.05 * max(float(one[..., 2].max()) for one in moved)
     entities: list[tuple[str, Any]] = [
-        ("world/camera", rerun.Pinhole(
-            focal_length=focal, principal_point=center + _HALF, resolution=size, camera_xyz=rerun.ViewCoordinates.RDF,
-            image_plane_distance=behind)),
-        ("world/camera/photo", rerun.Clear(recursive=False) if photo is None else rerun.Image(photo)),  # compressed ones count as a video, of one size
+        (
+            "world/camera",
+            rerun.Pinhole(
+                focal_length=focal,
+                principal_point=center + _HALF,
+                resolution=size,
+                camera_xyz=rerun.ViewCoordinates.RDF,
+                image_plane_distance=behind,
+            ),
+        ),
+        (
+            "world/camera/photo",
+            rerun.Clear(recursive=False) if photo is None else rerun.Image(photo),
+        ),  # compressed ones count as a video, of one size
         *_keypoints(rerun, people[0]),
         ("world/bodies", rerun.Clear(recursive=True)),
         ("people", rerun.TextDocument(_words(people), media_type="text/markdown")),
-    ]  # fmt: skip
+    ]
     sides = [side for side, rows in enumerate(people) if rows]
     for side, vertices in zip(sides, moved, strict=True):
         name, body = ("a", "b")[side], bodies[side]
         for row, points in zip(people[side], vertices, strict=True):
             mesh = rerun.Mesh3D(
-                vertex_positions=points.astype(np.float32), triangle_indices=body.faces, vertex_normals=normals(points, body.faces),
+                vertex_positions=points.astype(np.float32),
+                triangle_indices=body.faces,
+                vertex_normals=normals(points, body.faces),
                 albedo_factor=COLORS[side],
-            )  # fmt: skip
+            )
             entities.append((f"world/bodies/{name}/{row['annotation_id']}", mesh))
     return entities
 

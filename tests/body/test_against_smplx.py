@@ -17,10 +17,16 @@ KEYWORDS = {
     "smpl": {"global_orient": 1, "body_pose": 23},
     "smplh": {"global_orient": 1, "body_pose": 21, "left_hand_pose": 15, "right_hand_pose": 15},
     "smplx": {
-        "global_orient": 1, "body_pose": 21, "jaw_pose": 1, "leye_pose": 1, "reye_pose": 1, "left_hand_pose": 15, "right_hand_pose": 15,
+        "global_orient": 1,
+        "body_pose": 21,
+        "jaw_pose": 1,
+        "leye_pose": 1,
+        "reye_pose": 1,
+        "left_hand_pose": 15,
+        "right_hand_pose": 15,
     },
     "mano": {"global_orient": 1, "hand_pose": 15},
-}  # fmt: skip
+}
 TOLERANCE = 1e-5  # metres
 
 
@@ -112,9 +118,17 @@ def test_every_vertex_of_smplx45_is_the_packages():
     from pgtfast.body._sets import _SMPLX
 
     spelled = {
-        "reye": "r_eye", "leye": "l_eye", "rear": "r_ear", "lear": "l_ear", "LBigToe": "l_big_toe", "LSmallToe": "l_small_toe",
-        "LHeel": "l_heel", "RBigToe": "r_big_toe", "RSmallToe": "r_small_toe", "RHeel": "r_heel",
-    }  # fmt: skip
+        "reye": "r_eye",
+        "leye": "l_eye",
+        "rear": "r_ear",
+        "lear": "l_ear",
+        "LBigToe": "l_big_toe",
+        "LSmallToe": "l_small_toe",
+        "LHeel": "l_heel",
+        "RBigToe": "r_big_toe",
+        "RSmallToe": "r_small_toe",
+        "RHeel": "r_heel",
+    }
     spelled |= {
         f"{side}{tip}": f"{side}_{tip}" for side in "lr" for tip in ("thumb", "index", "middle", "ring", "pinky")
     }

@@ -83,10 +83,14 @@ def test_shape_columns(tmp_path):
 @pytest.mark.parametrize(
     ("file", "gender"),
     [
-        ("SMPL_MALE.pkl", "male"), ("SMPL_FEMALE.pkl", "female"), ("basicModel_neutral_lbs_10_207_0_v1.0.0.pkl", "neutral"),
-        ("basicModel_f_lbs_10_207_0_v1.0.0.pkl", "female"), ("basicmodel_m_lbs_10_207_0_v1.1.0.pkl", "male"), ("form.pkl", "unknown"),
+        ("SMPL_MALE.pkl", "male"),
+        ("SMPL_FEMALE.pkl", "female"),
+        ("basicModel_neutral_lbs_10_207_0_v1.0.0.pkl", "neutral"),
+        ("basicModel_f_lbs_10_207_0_v1.0.0.pkl", "female"),
+        ("basicmodel_m_lbs_10_207_0_v1.1.0.pkl", "male"),
+        ("form.pkl", "unknown"),
     ],
-)  # fmt: skip
+)
 def test_gender_from_the_file_name(arrays, tmp_path, file, gender):
     path = bodies.write_pkl(tmp_path / file, arrays)
     assert load_body(path).gender == gender

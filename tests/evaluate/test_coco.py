@@ -33,9 +33,17 @@ def folder(tmp_path_factory) -> Path:
     for n, (number, box, points) in enumerate(zip(people.annotation_id, people.bbox, people.keypoints, strict=True)):
         keypoints = np.column_stack((points[:, :2], np.full(17, 2))).ravel().tolist()
         annotations.append(
-            {"id": int(number), "image_id": n, "category_id": 1, "iscrowd": 0, "area": float(box[2] * box[3]), "bbox": box.tolist(),
-             "num_keypoints": 17, "keypoints": keypoints}
-        )  # fmt: skip
+            {
+                "id": int(number),
+                "image_id": n,
+                "category_id": 1,
+                "iscrowd": 0,
+                "area": float(box[2] * box[3]),
+                "bbox": box.tolist(),
+                "num_keypoints": 17,
+                "keypoints": keypoints,
+            }
+        )
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
     (folder / "exact.json").write_text(json.dumps(content))
     moved, hidden = annotations[0], annotations[1]

@@ -54,13 +54,21 @@ def truth_of(body, pose) -> list[dict]:
     pixels = reference.project(points, focal.expand(len(points), 2), center.expand(len(points), 2))
     return [
         {
-            "annotation_id": np.int64(10 + n), "image_id": np.int64(n), **{k: v[n].numpy() for k, v in pose.items()},
-            "latent": np.zeros(32, np.float32), "focal": focal.numpy(), "center": center.numpy(), "joints": np.zeros((24, 3), np.float32),
-            "landmarks": points[n].numpy(), "landmarks_2d": pixels[n].numpy(), "visibility": np.full(17, 2, np.int8),
-            "up": np.array([0.0, -1, 0]), "camera_height": np.float64(1.5),
+            "annotation_id": np.int64(10 + n),
+            "image_id": np.int64(n),
+            **{k: v[n].numpy() for k, v in pose.items()},
+            "latent": np.zeros(32, np.float32),
+            "focal": focal.numpy(),
+            "center": center.numpy(),
+            "joints": np.zeros((24, 3), np.float32),
+            "landmarks": points[n].numpy(),
+            "landmarks_2d": pixels[n].numpy(),
+            "visibility": np.full(17, 2, np.int8),
+            "up": np.array([0.0, -1, 0]),
+            "camera_height": np.float64(1.5),
         }
         for n in range(len(points))
-    ]  # fmt: skip
+    ]
 
 
 def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, off: float = 3.0) -> None:
@@ -73,9 +81,13 @@ def write_run(folder: Path, body, pose, truth: list[dict], *, missing: int = 0, 
     focal, center = (torch.tensor(np.array([person[name] for person in truth])) for name in ("focal", "center"))
     projected = reference.project(body.landmarks("coco17")(**pose), focal, center).numpy()
     found = {
-        **{k: v.numpy()[chosen] for k, v in pose.items()}, "focal": focal.numpy()[chosen], "center": center.numpy()[chosen],
-        "projected": projected[chosen], "limit_violation": np.zeros(len(chosen)), "valid": np.ones(len(chosen), bool),
-    }  # fmt: skip
+        **{k: v.numpy()[chosen] for k, v in pose.items()},
+        "focal": focal.numpy()[chosen],
+        "center": center.numpy()[chosen],
+        "projected": projected[chosen],
+        "limit_violation": np.zeros(len(chosen)),
+        "valid": np.ones(len(chosen), bool),
+    }
     origin = Origin("free", "neutral", None, "test", "0", load_quality())
     with Store(folder, {"command": "test"}) as store:
         store.write_part(to_arrow(solved(people, chosen, found, origin)))

@@ -47,8 +47,17 @@ def folder(tmp_path_factory) -> Path:
 def page(folder, report) -> Path:
     """The page of both runs with a cut."""
     code = report(
-        folder / "one", "--against", folder / "two", "--images", folder / "photos", "--out", folder / "page", "--people", 3,
-        "--min-quality", 0.6,
-    )  # fmt: skip
+        folder / "one",
+        "--against",
+        folder / "two",
+        "--images",
+        folder / "photos",
+        "--out",
+        folder / "page",
+        "--people",
+        3,
+        "--min-quality",
+        0.6,
+    )
     assert code == 0
     return folder / "page" / "index.html"

@@ -91,10 +91,14 @@ def write_run(
     reason = np.full(count, None, object)
     reason[count - SKIPPED :] = Skip(Reason.NO_CROP, "a test says so")
     people = replace(
-        empty_people("made", 100 + np.arange(count)), landmark_set="coco17", image_path=np.array(names, object), image_size=np.tile(SIZE, (count, 1)),
+        empty_people("made", 100 + np.arange(count)),
+        landmark_set="coco17",
+        image_path=np.array(names, object),
+        image_size=np.tile(SIZE, (count, 1)),
         bbox=np.concatenate((low, high - low), 1),
-        keypoints=points, reason=reason,
-    )  # fmt: skip
+        keypoints=points,
+        reason=reason,
+    )
     told = {
         "command": "fit",
         "dataset": "made",
