@@ -15,8 +15,8 @@ from ..datasets.coco_stream import CHUNK, stream_coco_persons
 from ..datasets.listed import index_files, read_index, read_samples, read_whole
 from ..files.atomic import file_sha256
 from ..files.tars import tar_members
-from ..images.bulk_source import Place, leads_out
 from ..images.listing import list_images
+from ..images.source import Location, escapes_root
 from ..loading.columns import usable_rows
 from ..people import ImageSet, People, Reason, Skip
 from ._config import AnnotateConfig
@@ -51,14 +51,14 @@ class Input:
             if left == 0:
                 return
 
-    def places(self) -> Iterator[list[Place]]:
+    def places(self) -> Iterator[list[Location]]:
         """Where the pictures lie, if in tars."""
         if isinstance(self.images, Path):
             return
         for number, path in enumerate(self.images):
-            held: list[Place] = []
+            held: list[Location] = []
             for name, offset, size in tar_members(path):
-                held.append(Place(name, number, offset, size))
+                held.append(Location(name, number, offset, size))
                 if len(held) == CHUNK:
                     yield held
                     held = []
@@ -161,7 +161,7 @@ def refusal(name: str) -> Skip | None:
         return Skip(Reason.BAD_IMAGE, "file_name: not Unicode")
     if "\0" in name:
         return Skip(Reason.BAD_IMAGE, "file_name: holds a zero byte")
-    if leads_out(name):
+    if escapes_root(name):
         return Skip(Reason.OUTSIDE, f"{name[:200]} leaves the folder of images; write names relative to it")
     return None
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .._errors import PgtfastError
 from ..files.atomic import disk_errors, replacing
-from ..images.bulk_source import Place
+from ..images.source import Location
 from ..loading.bulk import Shard
 from ..people import People, Reason, Skip, person_ids
 from ..people.arrow import conformed, from_arrow, to_arrow
@@ -246,7 +246,7 @@ class Plan:
         if not self.in_tars:
             return Shard(number, people, None)
         named = table.filter(table["tar"].is_valid()).select(["image_path", "tar", "offset", "size"]).to_pydict()
-        return Shard(number, people, {place.name: place for place in map(Place, *named.values())})
+        return Shard(number, people, {place.name: place for place in map(Location, *named.values())})
 
     def _rows(self, number: int) -> pa.Table:
         with self._errors():

@@ -99,7 +99,7 @@ def _look_for_images(plan: Plan, source: Input, job: Job) -> None:
     """Refuse a folder that is another one's: nothing is gained by a run of nothing but missing images."""
     probed = plan.some(PROBED)
     images = source.images
-    job.open_pictures()
+    job.open_images()
     # os.path.isfile: unlike Path.is_file no error for a name that is too long
     there = (os.path.isfile(images / name) if isinstance(images, Path) else held for name, held in probed)
     if probed and not any(there):

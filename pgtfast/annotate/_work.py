@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .._options import chosen_device
-from ..images.bulk_source import FolderPictures, Pictures, TarPictures
+from ..images.source import ImageSource, open_source
 from ..loading.bulk import BulkConfig, BulkLoader, Finished, PersonCrops, Shard
 from ..people import People
 from ..quality.measure import Origin
@@ -45,11 +45,9 @@ class Job:
             precision=self.config.precision,
         )
 
-    def open_pictures(self) -> Pictures:
-        """Where the pictures lie."""
-        if isinstance(self.images, Path):
-            return FolderPictures(self.images, follow_links=self.config.follow_links)
-        return TarPictures(self.images)
+    def open_images(self) -> ImageSource:
+        """Where the images lie."""
+        return open_source(self.images, follow_links=self.config.follow_links, indexed=False)
 
     @property
     def method(self) -> str:
@@ -83,7 +81,7 @@ class Annotating:
         self.measured = Measured.of(self.plan.landmark_set, self.network)
         config = self.network.config
         self.loader = BulkLoader(
-            job.open_pictures(),
+            job.open_images(),
             BulkConfig(
                 crop_size=config.input_size, normalize=config.normalize, batch_size=job.config.batch_size, shared=self.plan.crowded,
                 adjust_orientation=job.config.exif, threads=job.config.loader_threads, device=job.config.device,

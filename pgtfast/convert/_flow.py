@@ -16,8 +16,8 @@ from ..formats.columns import hands, joined, known, names, padded
 from ..formats.format import Context, Format
 from ..formats.hands import measured_from
 from ..formats.recamera import boxes_around
-from ..images.bulk_source import leads_out
 from ..images.sizes import read_image_size
+from ..images.source import escapes_root
 from ..people import People, layout_of
 from ._config import ConvertConfig
 from ._match import Matcher
@@ -135,7 +135,7 @@ class Flow:
             found: dict[str, tuple[int, int]] = {}
             for row in np.flatnonzero((size == 0).any(1)):
                 name = people.image_path[row]
-                if name is not None and not leads_out(name):
+                if name is not None and not escapes_root(name):
                     if name not in found:
                         found[name] = read_image_size(Path(self.config.images) / name) or (0, 0)
                     size[row] = found[name]

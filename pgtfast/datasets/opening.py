@@ -14,6 +14,7 @@ import numpy as np
 from .._errors import PgtfastError
 from ..body import load_body
 from ..images.sizes import check_image_sizes, check_reach
+from ..images.source import escapes_root
 from ..people import ImageSet, People, Reason, Skip
 from .dataset import SPLITS, Bodies, Search
 from .registry import dataset_of
@@ -131,6 +132,8 @@ def _existing(people: People, rows: Sequence[int], folder: Path) -> np.ndarray:
     names: dict[str, set[str]] = {}
     out = np.zeros(len(rows), dtype=bool)
     for at, row in enumerate(rows):
+        if escapes_root(people.image_path[row]):
+            continue
         parent, name = os.path.split(people.image_path[row])
         if parent not in names:
             try:

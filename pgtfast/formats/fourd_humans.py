@@ -14,8 +14,8 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ..files.unpickle import loads
-from ..images.bulk_source import leads_out
 from ..images.headers import read_header
+from ..images.source import escapes_root
 from ..people import People, Reason, Skip, empty_people, layout_of
 from ._npz import keypoints_as, labelled, numbers, whole_numbers
 from .columns import joined
@@ -181,7 +181,7 @@ def _write(path: Path, batches: Iterable[People], context: Context) -> int:
     used: set[str] = set()
     with tarfile.open(path, mode="w") as tar:
         for name, rows in by_image.items():
-            if leads_out(name):
+            if escapes_root(name):
                 raise PgtfastError(f"--images {images}: image {name!r} leads out of it and is not read")
             key, kind = _key(name, used)
             if f"{key}.{kind}" != name:

@@ -1,4 +1,4 @@
-"""The size of a picture from its first bytes, and whether the file holds all of it."""
+"""The size of an image from its first bytes, and whether the file holds all of it."""
 
 from __future__ import annotations
 
@@ -6,44 +6,59 @@ import io
 import struct
 from typing import NamedTuple
 
+from ..people.reason import Reason, Skip
+
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset(range(0xD0, 0xD8)) | {0x01}
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
+class UnreadableError(ValueError):
+    """An encoded image that cannot be decoded whole.
+
+    Args:
+        code: of the reason.
+        detail: what is wrong with it.
+    """
+
+    def __init__(self, code: Reason, detail: str) -> None:
+        self.skip = Skip(code, detail)
+        super().__init__(self.skip)
+
+
 class Header(NamedTuple):
     """What the first bytes say."""
 
     width: int
-    """Pixels, before any turning."""
+    """Pixels, before any rotation."""
     height: int
     orientation: int
     """EXIF orientation 1 to 8; 5 and above swap width and height."""
 
 
 def read_header(data: bytes) -> Header:
-    """Read the size of an encoded picture.
+    """Read the size of an encoded image.
 
     Raises:
-        ValueError: "code: detail" where the file is empty, no picture, or ends too early.
+        UnreadableError: the file is empty, no image, or ends too early.
     """
     if not data:
-        raise ValueError("empty: the file holds no byte")
+        raise UnreadableError(Reason.EMPTY, "the file holds no byte")
     if data[:2] == b"\xff\xd8":
         return _jpeg(data)
     if data[:8] == _PNG:
         if len(data) < 33 or data[12:16] != b"IHDR":
-            raise ValueError("truncated: the PNG ends within its header")
+            raise UnreadableError(Reason.TRUNCATED, "the PNG ends within its header")
         if data.rfind(b"IEND") < 0:
-            raise ValueError("truncated: the PNG has no end mark")
+            raise UnreadableError(Reason.TRUNCATED, "the PNG has no end mark")
         width, height = struct.unpack(">II", data[16:24])
         return Header(width, height, _png_orientation(data))
     return _other(data)
 
 
 def check_decodable(data: bytes, header: Header) -> None:
-    """Have the decoder's own parser look at a picture. One that it refuses must not come into a batch: DALI can crash
+    """Have the decoder's own parser look at an image. One that it refuses must not come into a batch: DALI can crash
     where one of many fails so early.
 
     Args:
@@ -51,7 +66,7 @@ def check_decodable(data: bytes, header: Header) -> None:
         header: what it says here.
 
     Raises:
-        ValueError: "code: detail".
+        UnreadableError: it cannot.
     """
     import nvidia.nvimgcodec as nvimgcodec
 
@@ -59,16 +74,18 @@ def check_decodable(data: bytes, header: Header) -> None:
         stream = nvimgcodec.CodeStream(data)
         size = stream.width, stream.height  # read now, not before
     except RuntimeError as error:
-        raise ValueError("format: DALI's decoder cannot read it; convert it to JPEG or PNG") from error
+        raise UnreadableError(Reason.FORMAT, "DALI's decoder cannot read it; convert it to JPEG or PNG") from error
     if size != (header.width, header.height):
-        raise ValueError(f"damaged: its header says {header.width} x {header.height} and {size[0]} x {size[1]} pixels")
+        raise UnreadableError(
+            Reason.DAMAGED, f"its header says {header.width} x {header.height} and {size[0]} x {size[1]} pixels"
+        )
 
 
 def _jpeg(data: bytes) -> Header:
     at, end, size, orientation = 2, len(data), None, 1
     while at + 4 <= end:
         if data[at] != 0xFF:
-            raise ValueError(f"damaged: no JPEG marker at byte {at}")
+            raise UnreadableError(Reason.DAMAGED, f"no JPEG marker at byte {at}")
         marker = data[at + 1]
         if marker == 0xFF:
             at += 1
@@ -88,12 +105,12 @@ def _jpeg(data: bytes) -> Header:
             orientation = _orientation(data[at + 10 : at + 2 + length])
         at += 2 + length
     if size is None:
-        raise ValueError("truncated: the JPEG ends before it tells its size")
+        raise UnreadableError(Reason.TRUNCATED, "the JPEG ends before it tells its size")
     if min(size) < 1:
-        raise ValueError(f"damaged: the JPEG says that it is {size[0]} x {size[1]} pixels")
+        raise UnreadableError(Reason.DAMAGED, f"the JPEG says that it is {size[0]} x {size[1]} pixels")
     # A decoder paints what is missing grey, without an error; the end mark may be followed by padding.
     if data[-2:] != b"\xff\xd9" and data.rfind(b"\xff\xd9", at) < 0:
-        raise ValueError("truncated: the JPEG has no end mark")
+        raise UnreadableError(Reason.TRUNCATED, "the JPEG has no end mark")
     return Header(*size, orientation)
 
 
@@ -130,10 +147,10 @@ def _other(data: bytes) -> Header:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            orientation = int(picture.getexif().get(0x0112, 1) or 1)
-            tags = getattr(picture, "tag_v2", None)  # of a TIFF, whose size Pillow has turned already
-            size = picture.size if tags is None else (int(tags[0x0100]), int(tags[0x0101]))
+        with Image.open(io.BytesIO(data)) as image:
+            orientation = int(image.getexif().get(0x0112, 1) or 1)
+            tags = getattr(image, "tag_v2", None)  # of a TIFF, whose size Pillow has rotated already
+            size = image.size if tags is None else (int(tags[0x0100]), int(tags[0x0101]))
             return Header(*size, orientation)
     except Exception as error:  # Pillow raises whatever its many readers raise
-        raise ValueError("format: the file is no picture that can be read") from error
+        raise UnreadableError(Reason.FORMAT, "the file is no image that can be read") from error

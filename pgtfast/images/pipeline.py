@@ -115,7 +115,7 @@ _APART = 1 << 24
 """Pixels around all crops of a picture up to which they are always decoded together."""
 
 
-def share_pictures(graph: Graph, inputs: Inputs, owner: np.ndarray) -> None:
+def share_images(graph: Graph, inputs: Inputs, owner: np.ndarray) -> None:
     """Let the crops of a picture share one decode of the part that they all lie in.
 
     Crops of few pixels that lie far apart in a huge picture are still decoded apart.

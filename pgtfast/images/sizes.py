@@ -13,6 +13,7 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ..people.table import People
+from .source import escapes_root
 
 TOLERANCE = 2
 """Pixels by which width and height may differ."""
@@ -205,6 +206,9 @@ def _sizes(
             names = [names[at] for at in np.sort(chosen)]
         for name in names:
             path = images / name
+            if escapes_root(name):
+                yield name, "missing"
+                continue
             yield name, _header(path) or ("unreadable" if os.path.isfile(path) else "missing")
         return
     wanted, left = set(names), len(names) if sample is None else sample

@@ -1,11 +1,11 @@
-"""What every loader does: pictures are read and found wanting, plans become batches of crops."""
+"""What both loaders share: images are read and checked, plans become batches of crops."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,17 +15,25 @@ import torch
 from .._errors import PgtfastError
 from ..images.augment import AugmentConfig, Draws
 from ..images.crops import crop_boxes, crop_matrices, person_boxes
-from ..images.pipeline import CropPipeline, Graph, Inputs, Normalize, find_damaged, load_dali, make_inputs
-from ..images.source import Picture, check_images, open_source, read_picture
-from ..people.sets import ImageSet
+from ..images.pipeline import Graph, Inputs, Normalize, find_damaged, load_dali, make_inputs
+from ..images.source import EncodedImage, check_images, open_source, read_image
+from ..people import ImageSet, Reason, Skip
 from .batch import Batch
 from .columns import PersonColumns, usable_rows
 from .mixing import Slots
+from .pump import pump
 from .supervision import Supervision
 
 READERS = 4
 """Threads that read files; they wait for disks, they do not compute."""
 _NO_SLOTS = Slots(*np.zeros((3, 0), np.int64))
+_KNOWN = EncodedImage(None, 0, 0, Skip(Reason.UNKNOWN, "skipped before"))
+"""In place of an image that is known to be unreadable."""
+
+
+def no_extent(image: EncodedImage) -> Skip:
+    """The reason of a person whose box does not overlap the image."""
+    return Skip(Reason.BOX, f"it has no extent within the image of {image.width} x {image.height} pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +46,9 @@ class LoaderConfig:
     normalize: Normalize = "unit"
     """"unit" divides by 255; "imagenet" then takes ImageNet's mean off and divides by its standard deviation."""
     adjust_orientation: bool = False
-    """Turn pictures as their EXIF block says. Annotations of the usual datasets are of the pixels as they are
-    stored.
-    """
+    """Rotate images as their EXIF block says. Annotations of the usual datasets are of the pixels as they are stored."""
+    follow_links: bool = False
+    """Read images through links that lead out of their folder."""
     threads: int = 2
     """That decode."""
     device: str = "cpu"
@@ -75,13 +83,12 @@ class LoaderConfig:
 
 
 class Skipped(NamedTuple):
-    """A person whose picture cannot be shown."""
+    """A person whose image cannot be shown."""
 
     dataset: str
     image_path: str
     annotation_id: int
-    reason: str
-    """"code: detail"; codes are missing, empty, truncated, damaged, format, size, box and decode."""
+    reason: Skip
 
 
 class OpenSet:
@@ -98,15 +105,14 @@ class OpenSet:
             reasons = [r for r in people.reason if r is not None]
             told = f"; the first reason is {reasons[0]!r}" if reasons else ""
             raise PgtfastError(
-                f"{people.dataset}: none of its {len(people)} people can be used{told}; leave the set out or mend "
-                "its annotations"
+                f"{people.dataset}: none of its {len(people)} people can be used{told}; leave the set out or fix its annotations"
             )
-        self.source = open_source(image_set)
+        self.source = open_source(image_set.images, follow_links=config.follow_links)
         check_images(image_set, self.source, self.rows)
 
-    def read(self, row: int) -> Picture:
+    def read(self, row: int) -> EncodedImage:
         name, (width, height) = self.people.image_path[row], self.people.image_size[row]
-        return read_picture(
+        return read_image(
             self.source, name, (int(width), int(height)), adjust_orientation=self.config.adjust_orientation
         )
 
@@ -125,25 +131,23 @@ class Plan:
     """(B,) int64."""
     row: np.ndarray
     """(B,) int64 among the people of the set."""
-    pictures: list[Picture]
+    images: list[EncodedImage]
     box: np.ndarray
     """(B, 4) from :func:`crop_boxes`."""
     slots: Slots = _NO_SLOTS
     """Which places of a mixed batch these are."""
     ahead: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(B,) how many people of the stream were passed over for each place."""
+    """(B,) how many people of the stream were skipped for each place."""
     inputs: Inputs = field(default_factory=Inputs)
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-Mend = Callable[[Plan, np.ndarray], "Plan | None"]
-"""Called with a plan and the places whose pictures cannot be decoded: another plan for the same step, or None where
-nothing is left.
-"""
+Replace = Callable[[Plan, np.ndarray], "Plan | None"]
+"""Called with a plan and the places whose images cannot be decoded: another plan for the same step, or None where nothing is left."""
 
 
 class Crops:
-    """What both loaders share: opened sets, pictures read and found wanting, plans turned into batches."""
+    """Opened sets, and the batches of their people."""
 
     def __init__(
         self,
@@ -168,12 +172,12 @@ class Crops:
 
     @property
     def skipped(self) -> list[Skipped]:
-        """People passed over so far because of their pictures, each once."""
+        """People skipped so far because of their images, each once."""
         with self.lock:
             return list(self._skipped.values())
 
-    def skip(self, index: int, row: int, reason: str, *, always: bool) -> None:
-        """Note a person whose picture cannot be shown; `always` says that no other crop of it can either."""
+    def skip(self, index: int, row: int, reason: Skip, *, always: bool) -> None:
+        """Note a person whose image cannot be shown; `always` says that no other crop of it can either."""
         people = self.sets[index].people
         key = (index, row)
         with self.lock:
@@ -185,38 +189,36 @@ class Crops:
 
     def read_rows(
         self, pool: ThreadPoolExecutor, index: np.ndarray, row: np.ndarray
-    ) -> tuple[list[Picture], np.ndarray, np.ndarray]:
-        """Pictures of people, the boxes of their crops (NaN where there is none), and the sizes of the pictures."""
+    ) -> tuple[list[EncodedImage], np.ndarray]:
+        """Images of people, and the boxes of their crops, NaN where there is none."""
 
-        def read(part: range) -> list[Picture]:
+        def read(part: range) -> list[EncodedImage]:
             return [
-                Picture(None, 0, 0, "known")
-                if (int(index[i]), int(row[i])) in self._unreadable
-                else self.sets[index[i]].read(row[i])
+                _KNOWN if (int(index[i]), int(row[i])) in self._unreadable else self.sets[index[i]].read(row[i])
                 for i in part
             ]
 
-        share = max(1, -(-len(row) // READERS))
-        parts = pool.map(read, [range(a, min(a + share, len(row))) for a in range(0, len(row), share)])
-        pictures = [p for part in parts for p in part]
-        sizes = np.array([(p.width, p.height) for p in pictures], np.int64).reshape(-1, 2)
+        size = max(1, -(-len(row) // READERS))
+        parts = pool.map(read, [range(a, min(a + size, len(row))) for a in range(0, len(row), size)])
+        images = [image for part in parts for image in part]
+        sizes = np.array([(image.width, image.height) for image in images], np.int64).reshape(-1, 2)
         boxes = np.full((len(row), 4), np.nan)
         for number in np.unique(index):
             chosen = index == number
             boxes[chosen] = self.sets[number].boxes(row[chosen], sizes[chosen])
-        for i, picture in enumerate(pictures):
-            reason = picture.reason
+        for i, image in enumerate(images):
+            reason = image.reason
             if reason is None and np.isnan(boxes[i, 0]):
-                reason = f"box: it has no extent within the picture of {picture.width} x {picture.height} pixels"
+                reason = no_extent(image)
             if reason is not None:
                 boxes[i] = np.nan
-                if reason != "known":
+                if image is not _KNOWN:
                     self.skip(int(index[i]), int(row[i]), reason, always=True)
-        return pictures, boxes, sizes
+        return images, boxes
 
     def finish(self, plan: Plan) -> None:
-        """Matrices, inputs and columns of a plan whose pictures are all there."""
-        size = np.array([(p.width, p.height) for p in plan.pictures], np.int64).reshape(-1, 2)
+        """Matrices, inputs and columns of a plan whose images could all be read."""
+        size = np.array([(image.width, image.height) for image in plan.images], np.int64).reshape(-1, 2)
         draws = plan.draws
         matrix = crop_matrices(
             plan.box,
@@ -226,7 +228,7 @@ class Crops:
             rotation=draws.rotation,
             flip=draws.flip,
         )
-        encoded = [p.data for p in plan.pictures if p.data is not None]
+        encoded = [image.data for image in plan.images if image.data is not None]
         plan.inputs = make_inputs(self.graph, encoded, matrix, size, draws)
         plan.columns = {
             "matrix": matrix.astype(np.float32),
@@ -251,7 +253,7 @@ class Crops:
                 out[name][chosen] = values
         return out
 
-    def batch(self, plan: Plan, image: torch.Tensor) -> Batch:
+    def _batch(self, plan: Plan, image: torch.Tensor) -> Batch:
         """The batch of a plan."""
         columns = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in plan.columns.items()}
         if image.is_cuda:
@@ -260,48 +262,29 @@ class Crops:
             }
         return Batch(image=image, **columns)
 
-    def run(self, plans: Iterable[Plan], batch_size: int, mend: Mend) -> Iterator[tuple[Plan, torch.Tensor]]:
-        """Send plans through DALI, `prefetch` at a time, in order.
+    def run(
+        self, plans: Iterator[Plan], batch_size: int, replace: Replace
+    ) -> Generator[tuple[Plan, Batch], None, None]:
+        """The batches of plans, in order.
 
         Args:
             plans: finished ones.
             batch_size: most people of one.
-            mend: what to do about pictures that cannot be decoded.
+            replace: what to do about images that cannot be decoded.
         """
-        coming = iter(plans)
-        flight: deque[Plan] = deque()
-        pipeline: CropPipeline | None = None
-        while True:
-            while len(flight) < self.config.prefetch and (plan := next(coming, None)) is not None:
-                flight.append(plan)
-                if pipeline is not None:
-                    pipeline.feed(plan.inputs)
-            if not flight:
-                return
-            if pipeline is None:
-                pipeline = CropPipeline(self.graph, batch_size, len(flight))
-                for plan in flight:
-                    pipeline.feed(plan.inputs)
-            try:
-                image = pipeline.fetch()
-            except RuntimeError as error:
-                pipeline = None
-                self._mend(flight, mend, error)
-                continue
-            yield flight.popleft(), image
 
-    def _mend(self, flight: deque[Plan], mend: Mend, error: RuntimeError) -> None:
-        """Replace what cannot be decoded in the first plan that has such a picture."""
-        for at, plan in enumerate(flight):
+        def fix(plan: Plan) -> list[Plan] | None:
             damaged = find_damaged(self.graph, plan.inputs)
             if not damaged:
-                continue
+                return None
             for place, (reason, always) in damaged.items():
-                self.skip(int(plan.set_index[place]), int(plan.row[place]), f"decode: {reason}", always=always)
-            mended = mend(plan, np.array(sorted(damaged)))
-            if mended is None:
-                del flight[at]
-            else:
-                flight[at] = mended
-            return
-        raise error
+                skip = Skip(Reason.DECODE, reason)
+                self.skip(int(plan.set_index[place]), int(plan.row[place]), skip, always=always)
+            replaced = replace(plan, np.array(sorted(damaged)))
+            return [] if replaced is None else [replaced]
+
+        steps = pump(self.graph, plans, fix, batch_size=batch_size, prefetch=self.config.prefetch)
+        with closing(steps):
+            for plan, image in steps:
+                if image is not None:
+                    yield plan, self._batch(plan, image)

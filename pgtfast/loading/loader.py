@@ -1,10 +1,10 @@
-"""Batches of crops: several streams mixed in exact shares to learn from, or one set in order to annotate."""
+"""Batches of crops: several streams mixed in exact proportions to learn from, or one set in order to annotate."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from .._errors import PgtfastError
 from ..images.augment import NONE, draw, generator
-from ..images.source import Picture
-from ..people.sets import ImageSet
+from ..images.source import EncodedImage
+from ..people import ImageSet, Skip
 from ._engine import READERS, Crops, LoaderConfig, Plan, Skipped
 from .batch import Batch
 from .mixing import Mixture
@@ -22,7 +22,7 @@ from .supervision import Supervision
 __all__ = ["LoaderConfig", "MixedLoader", "OrderedLoader", "Skipped", "Stream"]
 
 MOST_IN_A_ROW = 1000
-"""So many people of a stream, one after another, may turn out to have no picture before the loader gives up."""
+"""So many people of a stream, one after another, may turn out to have no image before the loader gives up."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,9 @@ class Stream:
 class MixedLoader:
     """Batches in which each stream has its exact share.
 
-    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever
-    the number of threads and
-    processes: the shares of all ranks together are the batch of one process. A person whose picture is missing or
-    damaged is passed over for the next one of the stream's shuffle.
+    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever the number of threads and
+    processes: the shares of all ranks together are the batch of one process. A person whose image is missing or damaged is skipped for the next
+    one of the stream's shuffle.
 
     Args:
         streams: what to mix.
@@ -94,38 +93,28 @@ class MixedLoader:
 
     @property
     def skipped(self) -> list[Skipped]:
-        """People passed over so far because of their pictures, each once."""
+        """People skipped so far because of their images, each once."""
         return self._crops.skipped
 
     def batches(self, first_step: int | None = None, last_step: int | None = None) -> Generator[Batch, None, None]:
-        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including,
-        `last_step` (by default an epoch on).
+        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including, `last_step` (by default an epoch on).
 
         Raises:
-            PgtfastError: no picture of a stream can be read.
+            PgtfastError: no image of a stream can be read, or the disk or the network is in trouble.
         """
         first = self.step if first_step is None else first_step
         last = first + self.steps_per_epoch if last_step is None else last_step
-        with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(1) as planner:
-            pending: deque[Future[Plan]] = deque()
+        with ThreadPoolExecutor(READERS) as readers:
 
-            def plans() -> Iterator[Plan]:
-                for step in range(first, last):
-                    while len(pending) < min(self.config.prefetch, last - step):
-                        pending.append(planner.submit(self._plan, readers, step + len(pending)))
-                    yield pending.popleft().result()
-
-            def mend(plan: Plan, places: np.ndarray) -> Plan:
+            def replace_people(plan: Plan, places: np.ndarray) -> Plan:
                 plan.ahead[places] += 1
                 return self._fill(readers, plan, places)
 
-            try:
-                for plan, image in self._crops.run(plans(), self.batch_size, mend):
+            plans = (self._plan(readers, step) for step in range(first, last))
+            with closing(self._crops.run(plans, self.batch_size, replace_people)) as batches:
+                for plan, batch in batches:
                     self.step = plan.step + 1
-                    yield self._crops.batch(plan, image)
-            finally:
-                for future in pending:
-                    future.cancel()
+                    yield batch
 
     def _plan(self, readers: ThreadPoolExecutor, step: int) -> Plan:
         slots = self.mixture.slots(step)
@@ -133,18 +122,18 @@ class MixedLoader:
         drawn = draw(self.config.augment, self.mixture.batch_size, rng).rows(slots.slot)
         count = len(slots.slot)
         index, row, ahead = np.zeros((3, count), np.int64)
-        none = [Picture(None, 0, 0, None)] * count
+        none = [EncodedImage(None, 0, 0, None)] * count
         plan = Plan(step, drawn, index, row, none, np.zeros((count, 4)), slots, ahead)
         return self._fill(readers, plan, np.arange(count))
 
     def _fill(self, readers: ThreadPoolExecutor, plan: Plan, places: np.ndarray) -> Plan:
-        """Find people with pictures for some places of a plan."""
+        """Find people with images for some places of a plan."""
         with self._crops.lock:
             while len(places):
                 self._locate(plan, places)
-                pictures, boxes, _ = self._crops.read_rows(readers, plan.set_index[places], plan.row[places])
-                for place, picture, box in zip(places, pictures, boxes, strict=True):
-                    plan.pictures[place], plan.box[place] = picture, box
+                images, boxes = self._crops.read_rows(readers, plan.set_index[places], plan.row[places])
+                for place, image, box in zip(places, images, boxes, strict=True):
+                    plan.images[place], plan.box[place] = image, box
                 places = places[np.isnan(boxes[:, 0])]
                 plan.ahead[places] += 1
                 if len(places):
@@ -173,7 +162,7 @@ class MixedLoader:
             names = ", ".join(s.people.dataset for s in held)
             last = self.skipped[-1]
             raise PgtfastError(
-                f"stream {stream} ({names}): {most} people, one after another, have no picture that can be shown; "
+                f"stream {stream} ({names}): {most} people, one after another, have no image that can be shown; "
                 f"the last: {last.image_path}, annotation {last.annotation_id}: {last.reason}"
             )
 
@@ -184,7 +173,7 @@ class MixedLoader:
             "seed": self.config.seed,
             "sizes": list(self.mixture.sizes),
             "counts": list(self.mixture.counts),
-            "skipped": [tuple(s) for s in self.skipped],
+            "skipped": [(*s[:-1], str(s.reason)) for s in self.skipped],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -201,7 +190,7 @@ class MixedLoader:
                     "resume with the sets, counts and seed of the first run"
                 )
         self.step = int(state["step"])
-        self._restore([Skipped(*s) for s in state["skipped"]])
+        self._restore([Skipped(*s)._replace(reason=Skip.parse(s[-1])) for s in state["skipped"]])
 
     def _restore(self, skipped: list[Skipped]) -> None:
         for person in skipped:
@@ -216,16 +205,13 @@ class MixedLoader:
     def close(self) -> None:
         """Close the files that are held open."""
         for held in self._crops.sets:
-            close = getattr(held.source, "close", None)
-            if close is not None:
-                close()
+            held.source.close()
 
 
 class OrderedLoader:
     """The people of one set, each once and in order, without any variation; the last batch may be short.
 
-    People whose pictures are missing or damaged are left out, so that a batch that held one is smaller; `Batch.person`
-    says who is there.
+    People whose images are missing or damaged are skipped, so that a batch that held one is smaller; `Batch.person` says who is there.
 
     Args:
         image_set: the people.
@@ -264,43 +250,30 @@ class OrderedLoader:
 
     @property
     def skipped(self) -> list[Skipped]:
-        """People left out so far because of their pictures, each once."""
+        """People skipped so far because of their images, each once."""
         return self._crops.skipped
 
     def __iter__(self) -> Iterator[Batch]:
         parts = [self.rows[at : at + self.batch_size] for at in range(0, len(self.rows), self.batch_size)]
-        with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(1) as planner:
-            pending: deque[Future[Plan | None]] = deque()
-            coming = iter(enumerate(parts))
+        with ThreadPoolExecutor(READERS) as readers:
 
-            def plans() -> Iterator[Plan]:
-                while True:
-                    while len(pending) < self.config.prefetch and (part := next(coming, None)) is not None:
-                        pending.append(planner.submit(self._plan, readers, *part))
-                    if not pending:
-                        return
-                    plan = pending.popleft().result()
-                    if plan is not None:
-                        yield plan
-
-            def mend(plan: Plan, places: np.ndarray) -> Plan | None:
+            def without(plan: Plan, places: np.ndarray) -> Plan | None:
                 return self._plan(readers, plan.step, np.delete(plan.row, places))
 
-            try:
-                for plan, image in self._crops.run(plans(), self.batch_size, mend):
-                    yield self._crops.batch(plan, image)
-            finally:
-                for future in pending:
-                    future.cancel()
+            planned = (self._plan(readers, step, part) for step, part in enumerate(parts))
+            plans = (plan for plan in planned if plan is not None)
+            with closing(self._crops.run(plans, self.batch_size, without)) as batches:
+                for _, batch in batches:
+                    yield batch
 
     def _plan(self, readers: ThreadPoolExecutor, step: int, rows: np.ndarray) -> Plan | None:
-        pictures, boxes, _ = self._crops.read_rows(readers, np.zeros(len(rows), np.int64), rows)
+        images, boxes = self._crops.read_rows(readers, np.zeros(len(rows), np.int64), rows)
         good = ~np.isnan(boxes[:, 0])
         if not good.any():
             return None
         count = int(good.sum())
         plain = draw(NONE, count, generator(0, 0))
-        kept = [p for p, ok in zip(pictures, good, strict=True) if ok]
+        kept = [image for image, ok in zip(images, good, strict=True) if ok]
         plan = Plan(step, plain, np.zeros(count, np.int64), rows[good], kept, boxes[good])
         self._crops.finish(plan)
         return plan

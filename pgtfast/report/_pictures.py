@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import ops, skeletons
 from ..body import BodyModel
-from ..images.bulk_source import leads_out
+from ..images.source import escapes_root
 from ..visuals.person import Window, body_panel, photo_panel, side_panel, window_around
 from ..visuals.render import PALETTE, MeshRenderer
 from ._summary import POSE
@@ -43,7 +43,7 @@ class Photos:
         if self.folder is None:
             return None
         name = row["image_path"] or ".."
-        if leads_out(name):
+        if escapes_root(name):
             self.problems[str(row["image_path"])] = "leads out of the image folder"
             return None
         path = self.folder / name

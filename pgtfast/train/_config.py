@@ -107,6 +107,8 @@ class TrainingConfig(SessionConfig):
     """Memory order of images and features; the faster one on almost every machine."""
     loader_threads: int = 2
     """CPU threads that read and crop images, in each process."""
+    follow_links: bool = False
+    """Read images through links that lead out of their folder."""
     overlay_every: int = 1000
     """Steps between drawings of predictions; 0 for none."""
     held_out_every: int = 0
@@ -155,6 +157,7 @@ def loader_config(
         augment=config.augment,
         normalize=normalize,
         threads=config.loader_threads,
+        follow_links=config.follow_links,
         device=str(device),
         seed=config.seed,
     )

@@ -21,7 +21,7 @@ from PIL import Image
 
 from pgtfast._errors import PgtfastError
 from pgtfast.formats import read_records
-from pgtfast.images.bulk_source import FolderPictures
+from pgtfast.images.source import FolderSource
 from tests.annotate import children
 from tests.annotate.runs import Crowd, annotate, check_same, make_crowd, parts, rows, words
 
@@ -123,7 +123,7 @@ def test_a_lost_image_folder_stops_the_run_and_makes_nobody_missing(
     images, away = tmp_path / "images", tmp_path / "away"
     shutil.copytree(crowd.images, images)
     mine, count = Crowd(crowd.coco, images), [0]
-    read = FolderPictures.read
+    read = FolderSource.read
 
     def losing(self, name, place=None):
         count[0] += 1
@@ -133,7 +133,7 @@ def test_a_lost_image_folder_stops_the_run_and_makes_nobody_missing(
         return read(self, name, place)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderPictures, "read", losing)
+        patch.setattr(FolderSource, "read", losing)
         assert annotate(*words(mine, network, tmp_path / "run")) == 2
     assert "the image folder went away" in capsys.readouterr().err
     images.rmdir()
@@ -143,7 +143,7 @@ def test_a_lost_image_folder_stops_the_run_and_makes_nobody_missing(
 
 
 def test_trouble_of_the_disk_is_no_missing_image(crowd, monkeypatch):
-    pictures = FolderPictures(crowd.images)
+    pictures = FolderSource(crowd.images)
     with pytest.raises(LookupError, match="missing: No such file"):
         pictures.read("none.jpg")
 
@@ -151,13 +151,13 @@ def test_trouble_of_the_disk_is_no_missing_image(crowd, monkeypatch):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "open", broken)
-    with pytest.raises(PgtfastError, match=r"000.jpg: cannot be read .*the same command goes on"):
+    with pytest.raises(PgtfastError, match=r"000.jpg: cannot be read .*the same command resumes"):
         pictures.read("000.jpg")
 
 
 def test_a_lost_output_folder_stops_the_run(crowd, network, undisturbed, tmp_path, capsys, monkeypatch):
     out, count = tmp_path / "run", [0]
-    read = FolderPictures.read
+    read = FolderSource.read
 
     def losing(self, name, place=None):
         count[0] += 1
@@ -166,7 +166,7 @@ def test_a_lost_output_folder_stops_the_run(crowd, network, undisturbed, tmp_pat
         return read(self, name, place)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderPictures, "read", losing)
+        patch.setattr(FolderSource, "read", losing)
         assert annotate(*words(crowd, network, out)) == 2
     assert "the same command goes on" in capsys.readouterr().err
     (tmp_path / "away").rename(out / "annotations")

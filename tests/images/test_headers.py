@@ -15,8 +15,7 @@ from PIL import Image
 pytest.importorskip("nvidia.nvimgcodec")
 
 from pgtfast.datasets._coco_layout import empty_people
-from pgtfast.images.bulk_source import FolderPictures
-from pgtfast.images.source import hold_against
+from pgtfast.images.source import FolderSource, validate_image
 from pgtfast.loading.bulk import BulkConfig, BulkLoader, PersonCrops, Shard
 
 SIZE = (64, 48)
@@ -52,7 +51,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_the_decoder_cannot_parse(name):
-    held = hold_against(UNREADABLE[name], SIZE, adjust_orientation=False)
+    held = validate_image(UNREADABLE[name], SIZE, adjust_orientation=False)
     assert held.data is None
     assert held.reason == "format: DALI's decoder cannot read it; convert it to JPEG or PNG"
 
@@ -60,18 +59,18 @@ def test_what_the_decoder_cannot_parse(name):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_kinds_that_are_read(kind, mode):
-    held = hold_against(picture(kind, mode), SIZE, adjust_orientation=False)
+    held = validate_image(picture(kind, mode), SIZE, adjust_orientation=False)
     assert (held.width, held.height, held.reason) == (*SIZE, None)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_sizes_of_turned_pictures(kind):
     data = picture(kind, exif=TURNED)
-    plain = hold_against(data, SIZE, adjust_orientation=False)
+    plain = validate_image(data, SIZE, adjust_orientation=False)
     assert (plain.width, plain.height, plain.reason) == (*SIZE, None)
-    turned = hold_against(data, SIZE[::-1], adjust_orientation=True)
+    turned = validate_image(data, SIZE[::-1], adjust_orientation=True)
     assert (turned.width, turned.height, turned.reason) == (*SIZE[::-1], None)
-    other = hold_against(data, SIZE, adjust_orientation=True)
+    other = validate_image(data, SIZE, adjust_orientation=True)
     assert other.reason is not None
     assert other.reason.endswith("its EXIF orientation is 6: set adjust_orientation=False")
 
@@ -91,7 +90,7 @@ def test_a_large_batch_with_pictures_that_cannot_be_parsed(tmp_path, turn):
     config = BulkConfig(
         crop_size=(48, 64), normalize="imagenet", batch_size=128, threads=1, shared=False, adjust_orientation=turn
     )
-    found = list(BulkLoader(FolderPictures(tmp_path), config).crops(iter([Shard(0, people, None)])))
+    found = list(BulkLoader(FolderSource(tmp_path), config).crops(iter([Shard(0, people, None)])))
     assert sum(len(item) for item in found if isinstance(item, PersonCrops)) == 120
     assert [reason is None for reason in people.reason] == [True] * 120 + [False] * len(bad)
     sizes = dict(zip(names[:3], people.image_size[:3].tolist(), strict=True))

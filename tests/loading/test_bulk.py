@@ -12,7 +12,7 @@ from PIL import Image
 
 from pgtfast.datasets._coco_layout import empty_people
 from pgtfast.images import pipeline
-from pgtfast.images.bulk_source import FolderPictures
+from pgtfast.images.source import FolderSource
 from pgtfast.loading.bulk import BulkConfig, BulkLoader, Finished, Shard
 from pgtfast.loading.loader import LoaderConfig, OrderedLoader
 from pgtfast.people import ImageSet
@@ -48,7 +48,7 @@ def shards(pictures: int = 6, each: int = 3, per_shard: int = 2) -> list[Shard]:
 def crops(folder, held: list[Shard], config: BulkConfig = CONFIG):
     """Crops by (shard, row), sizes of batches, and the shards in the order in which they ended."""
     found, batches, ended = {}, [], []
-    for item in BulkLoader(FolderPictures(folder), config).crops(iter(held)):
+    for item in BulkLoader(FolderSource(folder), config).crops(iter(held)):
         if isinstance(item, Finished):
             ended.append(item.shard.number)
             continue
@@ -63,13 +63,13 @@ def crops(folder, held: list[Shard], config: BulkConfig = CONFIG):
 
 def test_one_decode_a_picture_gives_the_crops_of_one_decode_a_person(folder, monkeypatch):
     decoded = []
-    real = pipeline.share_pictures
+    real = pipeline.share_images
 
     def counting(graph, inputs, owner):
         real(graph, inputs, owner)
         decoded.append(sum(len(data) > 100 for data in inputs["encoded"]))
 
-    monkeypatch.setattr("pgtfast.loading.bulk.share_pictures", counting)
+    monkeypatch.setattr("pgtfast.loading.bulk.share_images", counting)
     together, batches, ended = crops(folder, shards())
     assert sum(decoded) == 6
     assert batches == [6, 6, 6]
@@ -95,13 +95,13 @@ def test_the_crops_are_those_of_the_ordered_loader(folder):
 def test_people_far_apart_in_a_huge_picture_are_decoded_apart(folder, monkeypatch):
     monkeypatch.setattr(pipeline, "_APART", 1)
     decoded = []
-    real = pipeline.share_pictures
+    real = pipeline.share_images
 
     def counting(graph, inputs, owner):
         real(graph, inputs, owner)
         decoded.append(sum(len(data) > 100 for data in inputs["encoded"]))
 
-    monkeypatch.setattr("pgtfast.loading.bulk.share_pictures", counting)
+    monkeypatch.setattr("pgtfast.loading.bulk.share_images", counting)
     (shard,) = shards(1, each=2)
     shard.people.bbox[:] = [[2, 2, 20, 25], [170, 110, 20, 25]]
     far, *_ = crops(folder, [shard])
@@ -176,14 +176,14 @@ def test_folders_that_lead_out_are_refused_even_when_they_become_links_later(tmp
         (folder / "0.jpg").write_bytes(folder.name.encode())
     (root / "b").symlink_to(away)
     (root / "c").symlink_to("a")
-    pictures = FolderPictures(root)
+    pictures = FolderSource(root)
     assert [pictures.read(f"{name}/0.jpg") for name in "ac"] == [b"a", b"a"]
     (root / "a").rename(root / "old")
     (root / "a").symlink_to(away)
     for name in "ab":
         with pytest.raises(LookupError, match=r"outside: ./0\.jpg is a link that leaves"):
             pictures.read(f"{name}/0.jpg")
-        assert FolderPictures(root, follow_links=True).read(f"{name}/0.jpg") == b"away"
+        assert FolderSource(root, follow_links=True).read(f"{name}/0.jpg") == b"away"
 
 
 def test_people_of_a_picture_that_is_told_to_be_of_two_sizes(folder):

@@ -62,7 +62,7 @@ def test_all_pictures_damaged_is_an_error(tmp_path):
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:300])
     good = folder(tmp_path / "good", 3, "good")
-    with pytest.raises(PgtfastError, match=r"stream 1 \(made\): 5 people, one after another, have no picture"):
+    with pytest.raises(PgtfastError, match=r"stream 1 \(made\): 5 people, one after another, have no image"):
         next(mixed([(good, 2), (held, 2)]).batches(0, 2))
     loader = OrderedLoader(held, SUPERVISION, config(), batch_size=2)
     assert list(loader) == []
@@ -74,7 +74,7 @@ def test_undecodable_everywhere_ends_too(tmp_path):
     content = damaged(b"\0" * 200, encoded(smooth_picture(5), "PNG"))["decode"]
     for path in tmp_path.iterdir():
         path.write_bytes(content)
-    with pytest.raises(PgtfastError, match="3 people, one after another, have no picture that can be shown"):
+    with pytest.raises(PgtfastError, match="3 people, one after another, have no image that can be shown"):
         next(mixed([(held, 2)]).batches(0, 2))
 
 
