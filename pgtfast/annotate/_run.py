@@ -71,7 +71,7 @@ def run(config: AnnotateConfig) -> AnnotateResult:
                 from ..visuals.runs import draw_run
             body = network.body.to(device="cpu")
             draw_run(store.folder, source.images, body, config.overlays, exif=config.exif)
-        return AnnotateResult(config.out, store.metadata["counts"]["read"], done)
+        return AnnotateResult(config.out, sum(note.rows for note in store.notes.values()), done)
 
 
 def _plan(config: AnnotateConfig, source: Input, job: Job, store: Store) -> Plan:

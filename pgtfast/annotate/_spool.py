@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
-        self._index: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+        self._index: dict[tuple[str, int], array[int]] = defaultdict(lambda: array("q"))
         self._end = 0
 
     def __enter__(self) -> Spool:
@@ -37,12 +38,13 @@ class Spool:
         size = memoryview(block).nbytes
         self._file.seek(self._end)
         self._file.write(block)
-        self._index[kind, bucket].append((self._end, size))
+        self._index[kind, bucket].extend((self._end, size))
         self._end += size
 
     def blocks(self, kind: str, bucket: int) -> Iterator[bytes]:
         """The blocks of a kind and bucket in the order in which they were added."""
-        for start, size in self._index[kind, bucket]:
+        index = self._index[kind, bucket]
+        for start, size in zip(index[::2], index[1::2], strict=True):
             self._file.seek(start)
             yield self._file.read(size)
 

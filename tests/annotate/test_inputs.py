@@ -313,10 +313,13 @@ def test_memory_does_not_grow_with_the_file(crowd, tmp_path, monkeypatch):
             )
             file.write('], "images": [' + ",".join(map(json.dumps, images)) + "]}")
         source = open_input(options(crowd._replace(coco=path)))
-        tracemalloc.start()
-        write_plan(tmp_path / "plan", source, part_size=1000, shards=None)
-        most.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks = []
+        for _ in range(2):  # the interpreter's own tables may grow in one of them
+            tracemalloc.start()
+            write_plan(tmp_path / "plan", source, part_size=1000, shards=None)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        most.append(min(peaks))
         assert Plan(tmp_path / "plan").people == count
     assert path.stat().st_size > 2.5e6
     assert most[1] < 1.2 * most[0], most
