@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import re
 import runpy
@@ -77,12 +76,7 @@ def parse(verb: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> o
     def main(verb, config_type, do, arguments=None, **_):
         raise Parsed(_cli.parse(verb, config_type, sys.argv[1:]))
 
-    def parse_args(parser, arguments, whole=argparse.ArgumentParser.parse_args):
-        raise Parsed(whole(parser, arguments))
-
-    monkeypatch.setattr(_cli, "main", main, raising=False)
-    monkeypatch.setattr(_cli, "run", lambda verb, main, arguments=None: main(arguments or sys.argv[1:]))
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    monkeypatch.setattr(_cli, "main", main)
     monkeypatch.setattr(sys, "argv", [f"pgtfast {verb}", *arguments])
     try:
         runpy.run_module(f"pgtfast.{verb}", run_name="__main__", alter_sys=False)

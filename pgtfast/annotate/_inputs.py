@@ -136,7 +136,8 @@ def _from_root(config: AnnotateConfig, root: Path) -> Input:
 
 
 def _settled(people: People) -> People:
-    """The people with the reasons that matter here: a person with a box needs no keypoints, one without box and keypoints cannot be annotated."""
+    """The people with the reasons that matter here: a person with a box needs no keypoints, one without box and
+    keypoints cannot be annotated."""
     reason, path = people.reason.copy(), people.image_path.copy()
     boxed = ~np.isnan(people.bbox).any(1)
     for row, name in enumerate(path):

@@ -1,4 +1,5 @@
-"""Who is annotated, in shards: an Arrow file in the run's folder, one batch of rows a shard, written once and then only read."""
+"""Who is annotated, in shards: an Arrow file in the run's folder, one batch of rows a shard, written once and then only
+read."""
 
 from __future__ import annotations
 
@@ -49,9 +50,13 @@ def write_plan(path: Path, source: Input, *, part_size: int, shards: int | None)
         shards = max(1, -(-count // part_size)) if shards is None else shards
         sizes, images = _counted(spool, shards)
         about = {
-            "dataset": source.dataset, "landmark_set": source.landmark_set, "shards": shards, "images": images, "in_tars": in_tars,
+            "dataset": source.dataset,
+            "landmark_set": source.landmark_set,
+            "shards": shards,
+            "images": images,
+            "in_tars": in_tars,
             "sizes": sorted(sizes.items()),
-        }  # fmt: skip
+        }
         schema = _PLANNED.with_metadata({_ABOUT: json.dumps(about).encode()})
         with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             for shard in _shards(spool, shards, _duplicates(spool)):
@@ -76,7 +81,8 @@ def _spool_places(spool: Spool, source: Input) -> bool:
 
 
 def _spool_people(spool: Spool, source: Input) -> int:
-    """Put people on the disk by the keys of their images, and what must not be the same for two by its own keys; their number."""
+    """Put people on the disk by the keys of their images, and what must not be the same for two by its own keys; their
+    number."""
     count = 0
     for people, at in source.chunks():
         ids = people.annotation_id.tolist()
@@ -113,7 +119,8 @@ def _hash(text: str, size: int) -> int:
 
 
 def _identities(unique: tuple[str, ...], people: People, at: np.ndarray) -> np.ndarray:
-    """(N,) of `_IDENTITY`: 127 bits of a hash of the columns that must not be the same for two people, and where each is in the input."""
+    """(N,) of `_IDENTITY`: 127 bits of a hash of the columns that must not be the same for two people, and where each
+    is in the input."""
     columns = {"id": people.annotation_id.tolist(), "path": people.image_path}
     texts = map("\0".join, zip(*(map(str, columns[name]) for name in unique), strict=True))
     hashes = [(number >> 65, number & (2**64 - 1)) for number in (_hash(text, 16) for text in texts)]
@@ -177,7 +184,8 @@ def _shards(spool: Spool, shards: int, duplicates: np.ndarray) -> Iterator[pa.Ta
 
 
 def _planned(spool: Spool, bucket: int, duplicates: np.ndarray) -> pa.Table:
-    """The people of a bucket with where their images are; those who are there already have an id of their own, and a reason."""
+    """The people of a bucket with where their images are; those who are there already have an id of their own, and a
+    reason."""
     table = _spooled(spool, "people", bucket, _WAITING)
     ids, at = table["annotation_id"].to_numpy().copy(), table["at"].to_numpy()
     reason, paths = table["reason"].to_pylist(), table["image_path"].to_pylist()

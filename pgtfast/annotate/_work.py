@@ -83,10 +83,15 @@ class Annotating:
         self.loader = BulkLoader(
             job.open_images(),
             BulkConfig(
-                crop_size=config.input_size, normalize=config.normalize, batch_size=job.config.batch_size, shared=self.plan.crowded,
-                adjust_orientation=job.config.exif, threads=job.config.loader_threads, device=job.config.device,
+                crop_size=config.input_size,
+                normalize=config.normalize,
+                batch_size=job.config.batch_size,
+                shared=self.plan.crowded,
+                adjust_orientation=job.config.exif,
+                threads=job.config.loader_threads,
+                device=job.config.device,
             ),
-        )  # fmt: skip
+        )
         body, prior = self.network.body, self.network.prior
         version = None if prior is None else prior.version
         self.origin = Origin(
@@ -119,8 +124,14 @@ class Annotating:
                     continue
                 keypoints = self._keypoints(item, people) if job.config.refine else None
                 found = find_bodies(
-                    item, self.network, self.measured, flip_test=job.config.flip_test, jitter=job.config.jitter, keypoints=keypoints, steps=job.config.refine
-                )  # fmt: skip
+                    item,
+                    self.network,
+                    self.measured,
+                    flip_test=job.config.flip_test,
+                    jitter=job.config.jitter,
+                    keypoints=keypoints,
+                    steps=job.config.refine,
+                )
                 writer.add(item, found)
 
     def _keypoints(self, crops: PersonCrops, people: dict[int, People]) -> torch.Tensor:

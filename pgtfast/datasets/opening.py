@@ -32,7 +32,8 @@ def open_dataset(
     """Open the data set in a folder.
 
     ``DATASETS[kind].layouts`` says which files are looked for; of several that exist the first is taken. Where no image
-    folder holds the images, WebDataset tars (*.tar) in the root are taken. People whose image is not in the image folder
+    folder holds the images, WebDataset tars (*.tar) in the root are taken. People whose image is not in the image
+    folder
     get the reason "missing-file"; the sizes of some images are compared with the annotations (with the keypoints where
     those give no size).
 

@@ -43,7 +43,8 @@ class ImageSizes(NamedTuple):
 
 
 def read_image_size(path: str | Path) -> tuple[int, int] | None:
-    """Width and height of a picture as stored (not turned by EXIF), from its header; None where there is no readable picture."""
+    """Width and height of a picture as stored (not turned by EXIF), from its header; None where there is no readable
+    picture."""
     return _header(path)
 
 
@@ -54,7 +55,8 @@ def compare_image_sizes(
 
     Args:
         people: annotated people; pictures of unknown size are left out.
-        images: the folder that `people.image_path` is relative to, or WebDataset tars; of tars the first pictures are taken.
+        images: the folder that `people.image_path` is relative to, or WebDataset tars; of tars the first pictures are
+            taken.
         sample: how many pictures at most; None takes all.
         seed: of the sample.
     """
@@ -82,7 +84,8 @@ def check_image_sizes(
     """As :func:`compare_image_sizes`, but pictures that the annotations do not fit are an error.
 
     Raises:
-        PgtfastError: some picture has another size than annotated; the message counts them and says what to do. Missing and unreadable ones
+        PgtfastError: some picture has another size than annotated; the message counts them and says what to do. Missing
+            and unreadable ones
             are only counted.
     """
     sizes = compare_image_sizes(people, images, sample=sample, seed=seed)
@@ -103,9 +106,11 @@ def check_image_sizes(
 
 
 def check_reach(people: People, images: Path, *, sample: int = 32, seed: int = 0) -> None:
-    """Look, for a sample of the people whose annotation gives no picture size, whether their pictures are large enough for their keypoints.
+    """Look, for a sample of the people whose annotation gives no picture size, whether their pictures are large enough
+    for their keypoints.
 
-    Files in SPIN's layout, 3DPW's sequences and MuPoTS's matrices name no size; a smaller copy of the pictures (MPI-INF-3DHP's of 1k px with annotations of
+    Files in SPIN's layout, 3DPW's sequences and MuPoTS's matrices name no size; a smaller copy of the pictures
+    (MPI-INF-3DHP's of 1k px with annotations of
     2048) would be cropped at wrong places. A larger copy cannot be told so.
 
     Args:
@@ -147,8 +152,10 @@ def swapped_sizes(people: People, images: Path | None = None) -> np.ndarray:
 
     Args:
         people: annotated people.
-        images: folder of the pictures, to read their headers. Without it, or where a picture is missing, the keypoints and boxes decide for
-            the file as a whole: it is swapped where more pictures have them only within height x width than only within width x height.
+        images: folder of the pictures, to read their headers. Without it, or where a picture is missing, the keypoints
+            and boxes decide for
+            the file as a whole: it is swapped where more pictures have them only within height x width than only within
+            width x height.
 
     Returns:
         (N,) bool.

@@ -46,7 +46,8 @@ class LoaderConfig:
     normalize: Normalize = "unit"
     """"unit" divides by 255; "imagenet" then takes ImageNet's mean off and divides by its standard deviation."""
     adjust_orientation: bool = False
-    """Rotate images as their EXIF block says. Annotations of the usual datasets are of the pixels as they are stored."""
+    """Rotate images as their EXIF block says. Annotations of the usual datasets are of the pixels as they are
+    stored."""
     follow_links: bool = False
     """Read images through links that lead out of their folder."""
     threads: int = 2
@@ -143,7 +144,8 @@ class Plan:
 
 
 Replace = Callable[[Plan, np.ndarray], "Plan | None"]
-"""Called with a plan and the places whose images cannot be decoded: another plan for the same step, or None where nothing is left."""
+"""Called with a plan and the places whose images cannot be decoded: another plan for the same step, or None where
+nothing is left."""
 
 
 class Crops:

@@ -126,15 +126,24 @@ class BulkLoader:
     def __init__(self, images: ImageSource, config: BulkConfig) -> None:
         self.images, self.config = images, config
         self.graph = Graph(
-            crop_size=config.crop_size, normalize=config.normalize, adjust_orientation=config.adjust_orientation, occlusion=False, blur=False,
-            color=False, threads=config.threads, device=config.device, shared=config.shared,
-        )  # fmt: skip
+            crop_size=config.crop_size,
+            normalize=config.normalize,
+            adjust_orientation=config.adjust_orientation,
+            occlusion=False,
+            blur=False,
+            color=False,
+            threads=config.threads,
+            device=config.device,
+            shared=config.shared,
+        )
 
     def crops(self, shards: Iterator[Shard]) -> Iterator[PersonCrops | Finished]:
         """Crops of everybody who has no reason against them, and after those of a shard its end.
 
-        A batch may hold people of several shards. Shards are asked for in a thread of their own, when the batches made ahead need more people. Boxes that
-        are infinite become those of the whole image, and image sizes that are unknown those of the files, in the people of the shard.
+        A batch may hold people of several shards. Shards are asked for in a thread of their own, when the batches made
+        ahead need more people. Boxes that
+        are infinite become those of the whole image, and image sizes that are unknown those of the files, in the people
+        of the shard.
         """
         size, prefetch = self.config.batch_size, self.config.prefetch
         with ThreadPoolExecutor(READERS) as readers:
@@ -276,7 +285,8 @@ class BulkLoader:
 
 
 def _groups(shard: Shard, most: int) -> Iterator[_Group]:
-    """People without a reason, those of an image that is annotated with one size together, in order of the images' first."""
+    """People without a reason, those of an image that is annotated with one size together, in order of the images'
+    first."""
     people = shard.people
     by_image: dict[tuple[str, int, int], list[int]] = {}
     for row, (path, size, reason) in enumerate(

@@ -37,8 +37,10 @@ class Stream:
 class MixedLoader:
     """Batches in which each stream has its exact share.
 
-    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever the number of threads and
-    processes: the shares of all ranks together are the batch of one process. A person whose image is missing or damaged is skipped for the next
+    Which people are in batch `step` and how their crops are varied follows from the seed and the step alone, whatever
+    the number of threads and
+    processes: the shares of all ranks together are the batch of one process. A person whose image is missing or damaged
+        is skipped for the next
     one of the stream's shuffle.
 
     Args:
@@ -97,7 +99,8 @@ class MixedLoader:
         return self._crops.skipped
 
     def batches(self, first_step: int | None = None, last_step: int | None = None) -> Generator[Batch, None, None]:
-        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including, `last_step` (by default an epoch on).
+        """Batches of the steps from `first_step` (by default where the last ones stopped) up to, not including,
+        `last_step` (by default an epoch on).
 
         Raises:
             PgtfastError: no image of a stream can be read, or the disk or the network is in trouble.
@@ -211,7 +214,8 @@ class MixedLoader:
 class OrderedLoader:
     """The people of one set, each once and in order, without any variation; the last batch may be short.
 
-    People whose images are missing or damaged are skipped, so that a batch that held one is smaller; `Batch.person` says who is there.
+    People whose images are missing or damaged are skipped, so that a batch that held one is smaller; `Batch.person`
+    says who is there.
 
     Args:
         image_set: the people.

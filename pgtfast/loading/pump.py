@@ -1,4 +1,5 @@
-"""The pump between plans and crops: steps planned in a thread of their own, sent through DALI, fixed where an image cannot
+"""The pump between plans and crops: steps planned in a thread of their own, sent through DALI, fixed where an image
+cannot
 be decoded."""
 
 from __future__ import annotations
