@@ -1,4 +1,4 @@
-"""`python -m benchmarks.export`: people a second and memory of a run's export, over a store of as many people as are asked for."""
+"""`python -m benchmarks.export`: people a second and memory of a run's export, over a made-up store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ from pgtfast.runs import Store
 with Store(sys.argv[1], {"dataset": "bench"}) as store:
     before, start = status_mib("VmHWM"), time.perf_counter()
     export_neuralannot(store, sys.argv[2])
-    print(json.dumps({"seconds": time.perf_counter() - start, "mib": status_mib("VmHWM") - before, "before_mib": before}))
+    seconds, most = time.perf_counter() - start, status_mib("VmHWM")
+    print(json.dumps({"seconds": seconds, "mib": most - before, "before_mib": before}))
 """
 
 
@@ -92,12 +93,13 @@ def main(arguments: list[str]) -> int:
         measured = export(folder, args.body)
     rate = args.people / measured["seconds"]
     result = {
-        **about_machine(PACKAGES), "people": args.people, "body": args.body, "store_people_per_s": args.people / written, **measured,
+        **about_machine(PACKAGES), "people": args.people, "body": args.body,
+        "store_people_per_s": args.people / written, **measured,
         "people_per_s": rate, "targets": {"people_per_s": TARGET, "mib": MOST},
     }  # fmt: skip
     print(
-        f"{args.people:,} people: {rate:,.0f} people/s (wanted {TARGET:,}), {measured['mib']:.0f} MiB above the {measured['before_mib']:.0f} MiB "
-        f"before (wanted {MOST} at most); the store was written at {args.people / written:,.0f} people/s"
+        f"{args.people:,} people: {rate:,.0f} people/s (wanted {TARGET:,}), {measured['mib']:.0f} MiB above the "
+        f"{measured['before_mib']:.0f} MiB before (wanted {MOST} at most); the store was written at {args.people / written:,.0f} people/s"
     )
     write_json(args.json, ["export", *arguments], result)
     return 0

@@ -59,7 +59,8 @@ def run(config: AnnotateConfig) -> AnnotateResult:
             left = plan.left(set(store.notes))
             if stop.signal is not None and left:
                 print(
-                    f"{config.out}: {signal.Signals(stop.signal).name}: ended with {len(plan.sizes) - len(left)} of {len(plan.sizes)} shards written; "
+                    f"{config.out}: {signal.Signals(stop.signal).name}: "
+                    f"ended with {len(plan.sizes) - len(left)} of {len(plan.sizes)} shards written; "
                     "the same command goes on from there"
                 )
                 return AnnotateResult(config.out, plan.people, done, stop.signal)
@@ -168,7 +169,8 @@ def _finish(store: Store, plan: Plan, job: Job, done: int, seconds: float) -> No
             f"{store.folder}: {len(missing)} shards were not written; the same command goes on with them"
         )
     finish_run(
-        store, read=plan.people, done=done, seconds=seconds, device=job.config.device, threads=torch.get_num_threads(), verb="annotated"
+        store, read=plan.people, done=done, seconds=seconds, device=job.config.device,
+        threads=torch.get_num_threads(), verb="annotated",
     )  # fmt: skip
     store.write_run(parts=len(store.notes))
     plan.path.unlink()

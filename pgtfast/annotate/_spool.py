@@ -1,4 +1,4 @@
-"""Blocks of bytes that wait on the disk in buckets, so that what does not fit in memory can be sorted bucket by bucket."""
+"""Blocks of bytes that wait on the disk in buckets, so that what memory does not hold can be sorted."""
 
 from __future__ import annotations
 
