@@ -99,9 +99,10 @@ def main(arguments: list[str]) -> int:
     }  # fmt: skip
     print(
         f"{args.people:,} people: {rate:,.0f} people/s (wanted {TARGET:,}), {measured['mib']:.0f} MiB above the "
-        f"{measured['before_mib']:.0f} MiB before (wanted {MOST} at most); the store was written at {args.people / written:,.0f} people/s"
+        f"{measured['before_mib']:.0f} MiB before (wanted {MOST} at most); "
+        f"the store was written at {args.people / written:,.0f} people/s"
     )
-    write_json(args.json, ["export", *arguments], result)
+    write_json(args.json, {"command": ["python", "-m", "benchmarks.export", *arguments], **result})
     return 0
 
 
