@@ -11,12 +11,13 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import brief, by_id, entries, integer, load_object, number, numbers, unique_ids
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 
 OCCLUDED_CONFIDENCE = 0.5
 """Confidence of a keypoint with v = 1: labelled, but hidden in the picture, so placed by guess."""
 
-Fill = Callable[[np.ndarray, Mapping], str | None]
+Fill = Callable[[np.ndarray, Mapping], Skip | None]
 """Puts the keypoints of an annotation into (K, 3); why they cannot be used, or None."""
 
 
@@ -63,7 +64,7 @@ def read_layout(
 
 def read_frame(
     people: People, row: int, entry: Mapping, images: Mapping[int, Mapping], seen: dict[int, int]
-) -> tuple[Mapping, str | None]:
+) -> tuple[Mapping, Skip | None]:
     """Put the image of an annotation, its place among the people of the image and its box in a row.
 
     Returns:
@@ -71,37 +72,41 @@ def read_frame(
     """
     image_id = integer(entry.get("image_id"))
     if image_id is None or image_id not in images:
-        return {}, f"no-image: image_id {brief(entry.get('image_id'))} is not among the file's images"
+        return {}, Skip(Reason.NO_IMAGE, f"image_id {brief(entry.get('image_id'))} is not among the file's images")
     image = images[image_id]
     people.person_id[row] = seen[image_id] = seen.get(image_id, -1) + 1
     name = image.get("file_name")
     if not isinstance(name, str) or not name:
-        return image, f"bad-image: image {image_id}: file_name: wanted a name, got {brief(name)}"
+        return image, Skip(Reason.BAD_IMAGE, f"image {image_id}: file_name: wanted a name, got {brief(name)}")
     people.image_path[row] = name
     size = [integer(image.get(key)) for key in ("width", "height")]
     if any(n is None or not 0 < n < 2**31 for n in size):
         got = ", ".join(brief(image.get(key)) for key in ("width", "height"))
-        return image, f"bad-image: image {image_id}: width, height: wanted positive numbers of pixels, got {got}"
+        return image, Skip(
+            Reason.BAD_IMAGE, f"image {image_id}: width, height: wanted positive numbers of pixels, got {got}"
+        )
     people.image_size[row] = size
     if "bbox" in entry:
         box = numbers(entry["bbox"], 4)
         if box is None:
-            return image, f"bad-box: bbox: wanted 4 finite numbers x, y, width, height, got {brief(entry['bbox'])}"
+            return image, Skip(
+                Reason.BAD_BOX, f"bbox: wanted 4 finite numbers x, y, width, height, got {brief(entry['bbox'])}"
+            )
         if not (box[2] > 0 and box[3] > 0):
-            return image, f"bad-box: bbox: wanted width and height above 0, got {box[2]:g} x {box[3]:g}"
+            return image, Skip(Reason.BAD_BOX, f"bbox: wanted width and height above 0, got {box[2]:g} x {box[3]:g}")
         people.bbox[row] = box
     return image, None
 
 
 def fill_row(
     people: People, row: int, entry: Mapping, images: Mapping[int, Mapping], seen: dict[int, int], fill: Fill
-) -> str | None:
+) -> Skip | None:
     """Put one annotation in its row; why it cannot be used, or None."""
     _, reason = read_frame(people, row, entry, images, seen)
     if reason is not None:
         return reason
     if entry.get("iscrowd") in (1, "1", True):
-        return "crowd: the annotation marks a crowd, not a person"
+        return Skip(Reason.CROWD, "the annotation marks a crowd, not a person")
     points = np.zeros_like(people.keypoints[row])
     reason = fill(points, entry)
     if reason is None:
@@ -111,21 +116,23 @@ def fill_row(
 
 def fill_points(
     out: np.ndarray, raw: Any, joints: Sequence[str], occluded: float | None = OCCLUDED_CONFIDENCE
-) -> str | None:
+) -> Skip | None:
     """Put a flat list of x, y, v into (K, 3); why it cannot be used ("no-keypoints" where none is labelled), or None.
 
     `occluded` is the confidence of v = 1; None takes any v above 0 as 1.
     """
     if raw is None:
-        return "no-keypoints: the annotation has no keypoints"
+        return Skip(Reason.NO_KEYPOINTS, "the annotation has no keypoints")
     if not isinstance(raw, list) or len(raw) != 3 * len(joints):
         got = f"{len(raw)}" if isinstance(raw, list) else brief(raw)
-        return f"bad-keypoints: wanted {3 * len(joints)} numbers (x, y, v of {len(joints)} joints), got {got}"
+        return Skip(
+            Reason.BAD_KEYPOINTS, f"wanted {3 * len(joints)} numbers (x, y, v of {len(joints)} joints), got {got}"
+        )
     values = [number(v) for v in raw]
     flags = values[2::3]
     for joint, flag in enumerate(flags):
         if flag is None:
-            return f"bad-keypoints: v of {joints[joint]}: wanted a number, got {brief(raw[3 * joint + 2])}"
+            return Skip(Reason.BAD_KEYPOINTS, f"v of {joints[joint]}: wanted a number, got {brief(raw[3 * joint + 2])}")
     known = [f for f in flags if f is not None]
     if all(f in (0, 1, 2) for f in known):
         levels = (0.0, 1.0 if occluded is None else occluded, 1.0)
@@ -134,18 +141,22 @@ def fill_points(
         confidence = known
     else:
         wrong = next(j for j, f in enumerate(known) if f not in (0, 1, 2))
-        return (
-            f"bad-keypoints: v of {joints[wrong]}: wanted 0, 1 or 2 (or confidences from 0 to 1), got {known[wrong]:g}"
+        return Skip(
+            Reason.BAD_KEYPOINTS,
+            f"v of {joints[wrong]}: wanted 0, 1 or 2 (or confidences from 0 to 1), got {known[wrong]:g}",
         )
     for joint, weight in enumerate(confidence):
         x, y = values[3 * joint], values[3 * joint + 1]
         if weight == 0:
             continue
         if x is None or y is None or max(abs(x), abs(y)) > 1e7:
-            return f"bad-keypoints: x, y of {joints[joint]}: wanted pixels, got {brief(raw[3 * joint])}, {brief(raw[3 * joint + 1])}"
+            return Skip(
+                Reason.BAD_KEYPOINTS,
+                f"x, y of {joints[joint]}: wanted pixels, got {brief(raw[3 * joint])}, {brief(raw[3 * joint + 1])}",
+            )
         out[joint] = x, y, weight
     if not any(confidence):
-        return "no-keypoints: no keypoint is labelled"
+        return Skip(Reason.NO_KEYPOINTS, "no keypoint is labelled")
     return None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import array, brief, by_id, entries, integer, load_object, unique_ids
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
 from .world import LARGEST, all_unusable, behind, project
@@ -28,7 +29,7 @@ def read_in_camera(
     landmark_set: str,
     what: str,
     intrinsics: Callable[[Mapping], tuple[np.ndarray, np.ndarray] | str],
-    refuse: Callable[[Mapping], str | None] = lambda entry: None,
+    refuse: Callable[[Mapping], Skip | None] = lambda entry: None,
 ) -> People:
     """One row for each annotation with keypoints_cam (K, 3) in mm and keypoints_img (K, 2) in pixels.
 
@@ -66,14 +67,14 @@ def read_in_camera(
             read = array(entry.get(key), out.shape[1:])
             if read is None or np.abs(read).max() > LARGEST:
                 shape = " x ".join(map(str, out.shape[1:]))
-                people.reason[row] = (
-                    f"bad-keypoints: {key}: wanted {shape} finite numbers, got {brief(entry.get(key, 'none'))}"
+                people.reason[row] = Skip(
+                    Reason.BAD_KEYPOINTS, f"{key}: wanted {shape} finite numbers, got {brief(entry.get(key, 'none'))}"
                 )
                 break
             out[row] = read / scale
         people.reason[row] = people.reason[row] or refuse(entry)
     for row in np.flatnonzero(behind(points)).tolist():
-        people.reason[row] = people.reason[row] or "behind-camera: a joint lies behind the camera"
+        people.reason[row] = people.reason[row] or Skip(Reason.BEHIND_CAMERA, "a joint lies behind the camera")
     good = np.array([reason is None for reason in people.reason], bool)
     points[~good] = np.nan
     projected = project(points, focal, center)

@@ -12,6 +12,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import brief, number
 from ..files.unpickle import load_npy, load_npz
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from .world import LARGEST, gender_of, recover_camera
 
@@ -126,7 +127,7 @@ def _put_images(people: People, held: dict[str, np.ndarray]) -> None:
     for row, raw in enumerate(held["imgname"]):
         name = _plain(raw)
         if not isinstance(name, str) or not name:
-            people.reason[row] = f"bad-image: imgname: wanted a name, got {brief(name)}"
+            people.reason[row] = Skip(Reason.BAD_IMAGE, f"imgname: wanted a name, got {brief(name)}")
             continue
         people.image_path[row] = name
         people.person_id[row] = seen[name] = seen.get(name, -1) + 1
@@ -134,10 +135,11 @@ def _put_images(people: People, held: dict[str, np.ndarray]) -> None:
         middle = [number(_plain(value)) for value in np.ravel(held["center"][row])]
         x, y = middle if len(middle) == 2 else (None, None)
         if scale is None or x is None or y is None or not 0 < scale < 1e5 or max(abs(x), abs(y)) > 1e7:
-            people.reason[row] = (
-                f"bad-box: wanted center (x, y) and scale (px / 200, above 0), got "
+            people.reason[row] = Skip(
+                Reason.BAD_BOX,
+                f"wanted center (x, y) and scale (px / 200, above 0), got "
                 f"{brief(held['center'][row].tolist())}, "
-                f"{brief(held['scale'][row])}"
+                f"{brief(held['scale'][row])}",
             )
             continue
         side = scale * BOX_UNIT
@@ -152,7 +154,7 @@ def _put_keypoints(people: People, points: np.ndarray) -> None:
     people.bbox[invisible.any(1)] = np.nan
     for row in range(len(people)):
         if people.reason[row] is None and not points[row, :, 2].any():
-            people.reason[row] = "no-keypoints: no keypoint is labelled"
+            people.reason[row] = Skip(Reason.NO_KEYPOINTS, "no keypoint is labelled")
     good = np.array([reason is None for reason in people.reason], bool)
     people.keypoints[good] = points[good]
 

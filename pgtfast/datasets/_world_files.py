@@ -14,6 +14,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..files.json import array, brief, by_id, entries, integer, load_object, unique_ids
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
 from .world import (
@@ -130,7 +131,7 @@ class _Trees:
             raw = follow(self.joints, keys)
             read = array(raw, (self.count, 3))
             if raw is None:
-                self._frames[keys] = f"no-3d: {self.files.joints.name}: {shown(keys)} is missing"
+                self._frames[keys] = Skip(Reason.NO_3D, f"{self.files.joints.name}: {shown(keys)} is missing")
             elif read is None or np.abs(read).max() > LARGEST:
                 self._frames[keys] = (
                     f"bad-3d: {self.files.joints.name}: {shown(keys)}: wanted {self.count} finite points, got "
@@ -174,7 +175,7 @@ def _in_camera(people: People, points: np.ndarray, which: np.ndarray, found: lis
         focal[seen] = np.stack([camera.focal for camera in found])[at]
         center[seen] = np.stack([camera.center for camera in found])[at]
     for row in np.flatnonzero(behind(points)):
-        people.reason[row] = people.reason[row] or "behind-camera: a joint lies behind the camera"
+        people.reason[row] = people.reason[row] or Skip(Reason.BEHIND_CAMERA, "a joint lies behind the camera")
     bad = np.array([reason is not None for reason in people.reason], bool)
     points[bad] = np.nan
     people.keypoints[~bad, :, :2] = project(points, focal, center)[~bad]

@@ -10,13 +10,15 @@ import numpy as np
 
 from .. import skeletons
 from .._errors import PgtfastError
-from ..people.table import People
+from ..people import People, Reason, Skip, empty_people, person_ids
+from ..people.table import concatenated
 from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
+from .coco_stream import stream_coco_persons
 from .dataset import Dataset, Found, Search
 
 __all__ = ["OCCLUDED_CONFIDENCE", "read_coco_persons", "read_coco_wholebody"]
 
-_PERSONS, _WHOLEBODY = "COCO's 17 person keypoints", "COCO-WholeBody keypoints"
+_WHOLEBODY = "COCO-WholeBody keypoints"
 _KNUCKLES = (5, 9, 13, 17)
 """The first joint of index, middle, ring and little finger among the 21 of a hand."""
 
@@ -35,20 +37,19 @@ def read_coco_persons(path: str | Path, *, dataset: str | None = None) -> People
 
     Returns:
         One row for each annotation of a person, in file order. A person who cannot be used (crowd region, no keypoint,
-        damaged entry) has a reason.
+        damaged entry, an id that is missing or was given before) has a reason; a missing id counts as -(1 + index).
 
     Raises:
-        PgtfastError: the file cannot be read as such JSON, or an id is missing or given twice.
+        PgtfastError: the file cannot be read as such JSON, or the id of an image is missing or given twice.
     """
-    body = skeletons.get("coco17")
-    return read_layout(
-        path,
-        dataset=dataset,
-        landmark_set="coco17",
-        what=_PERSONS,
-        fill_of=lambda held: lambda out, entry: fill_points(out, entry.get("keypoints"), body.joints),
-        category_joints=tuple(body.index),
-    )
+    path = Path(path)
+    nobody = empty_people(dataset or path.stem, [], landmark_set="coco17")
+    people = concatenated([nobody, *(some for some, _ in stream_coco_persons(path, dataset=dataset))])
+    _, first, again = np.unique(people.annotation_id, return_index=True, return_inverse=True)
+    for row in np.flatnonzero(first[again] != np.arange(len(people))).tolist():
+        people.reason[row] = Skip(Reason.DUPLICATE_ID, f"annotation id {people.annotation_id[row]} is given twice")
+        people.keypoints[row] = 0
+    return replace(people, person_id=person_ids(people.image_path))
 
 
 def read_coco_wholebody(
@@ -97,7 +98,7 @@ def read_coco_wholebody(
     return replace(people, landmark_set=landmark_set, keypoints=people.keypoints[:, : len(skeletons.get(landmark_set))])
 
 
-def _fill_wholebody(out: np.ndarray, entry: Mapping) -> str | None:
+def _fill_wholebody(out: np.ndarray, entry: Mapping) -> Skip | None:
     joints = skeletons.get("coco_wholebody31").joints
     reason = fill_points(out[:17], entry.get("keypoints"), joints[:17])
     if reason is not None:
@@ -111,8 +112,8 @@ def _fill_wholebody(out: np.ndarray, entry: Mapping) -> str | None:
         if reason is None:
             points = points if part == "foot" else points[list(_KNUCKLES)]
             out[start : start + len(points)] = points
-        elif not reason.startswith("no-keypoints"):
-            return reason.replace(":", f": {part}_kpts:", 1)
+        elif reason.code is not Reason.NO_KEYPOINTS:
+            return Skip(reason.code, f"{part}_kpts: {reason.detail}")
     return None
 
 

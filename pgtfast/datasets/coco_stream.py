@@ -14,6 +14,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import brief, integer
 from ..files.json_entries import stream_lists
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import fill_points, fill_row, is_person, person_categories
 
@@ -31,7 +32,7 @@ def stream_coco_persons(
     temporary database on the disk.
 
     A person whose `id` is no whole number from 0 on gets the id -(1 + place) and the reason "no-id"; ids that come
-    twice are let be.
+    twice are left as they are.
 
     Args:
         path: JSON with `images` and `annotations`; `categories`, where present, says which annotations are people.
@@ -66,15 +67,22 @@ def stream_coco_persons(
 
 def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int], object] | None) -> dict[str, Any]:
     """Put what matters of the images into the database; the file's categories, under their key."""
-    images.execute("CREATE TABLE image (id INTEGER PRIMARY KEY, entry TEXT)")
+    images.execute("CREATE TABLE image (id INTEGER PRIMARY KEY, entry TEXT, place INTEGER)")
     categories: list[Any] = []
-    rows: list[tuple[int, str]] = []
+    rows: list[tuple[int, str, int]] = []
 
     def insert() -> None:
         try:
-            images.executemany("INSERT INTO image VALUES (?, ?)", rows)
+            images.executemany("INSERT INTO image VALUES (?, ?, ?)", rows)
         except sqlite3.IntegrityError as error:
-            raise PgtfastError(f"{path}: images: an id is there twice; ids must be unique, renumber one") from error
+            stored = (
+                (*row, images.execute("SELECT place FROM image WHERE id = ?", row[:1]).fetchone()[0]) for row in rows
+            )
+            number, _, place, first = next(row for row in stored if row[2] != row[3])
+            raise PgtfastError(
+                f"{path}: images[{place}]: id {number} is already that of images[{first}]; ids must be unique, remove or "
+                "renumber one"
+            ) from error
         rows.clear()
 
     required = ("images", "annotations")
@@ -89,7 +97,7 @@ def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int
                     f"{path}: images[{place}]: key 'id': wanted a whole number, got {brief(entry.get('id'))}"
                 )
             kept = {name: entry.get(name) for name in ("file_name", "width", "height")}
-            rows.append((number, json.dumps(kept)))
+            rows.append((number, json.dumps(kept), place))
             if len(rows) == CHUNK:
                 insert()
     insert()
@@ -108,14 +116,17 @@ def _people(dataset: str, held: list[tuple[int, Mapping]], images: sqlite3.Conne
             found[number] = json.loads(entry)
     joints, seen = skeletons.get(_SET).joints, dict[Any, int]()
 
-    def fill(out: np.ndarray, entry: Mapping) -> str | None:
+    def fill(out: np.ndarray, entry: Mapping) -> Skip | None:
         return fill_points(out, entry.get("keypoints"), joints)
 
     for row, (place, entry) in enumerate(held):
         reason = fill_row(people, row, entry, found, seen, fill)
         number = _whole(entry.get("id"))
         if number is None or number < 0:
-            reason = f"no-id: annotations[{place}]: id: wanted a whole number from 0 on, got {brief(entry.get('id'))}"
+            people.keypoints[row] = 0
+            reason = Skip(
+                Reason.NO_ID, f"annotations[{place}]: id: wanted a whole number from 0 on, got {brief(entry.get('id'))}"
+            )
         else:
             people.annotation_id[row] = number
         people.reason[row] = reason

@@ -11,6 +11,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..files.joblib import load_joblib
 from ..people.boxes import keypoint_boxes
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from .dataset import Dataset, Found, Search
 
@@ -72,7 +73,7 @@ def read_instavariety(path: str | Path, *, dataset: str = "instavariety", anchor
         boxes = _numbers(path, "bbox", columns["bbox"], 4)
         good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
         people.bbox[good] = boxes[good]
-    people.reason[~known.any(axis=1)] = "no-keypoints: no joint has a confidence above 0"
+    people.reason[~known.any(axis=1)] = Skip(Reason.NO_KEYPOINTS, "no joint has a confidence above 0")
     return people
 
 

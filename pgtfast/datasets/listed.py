@@ -14,6 +14,7 @@ from .._errors import PgtfastError
 from ..files.json import brief, integer, numbers
 from ..files.tars import tar_members
 from ..images.listing import IMAGE_SUFFIXES
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import fill_points
 from .coco_stream import CHUNK
@@ -107,15 +108,15 @@ def _indexed(columns: dict[str, list], dataset: str, start: int) -> People:
 
 def _fill(
     people: People, row: int, path: Any, size: list, box: Any, points: Any, number: Any, where: str
-) -> str | None:
+) -> Skip | None:
     """Put one person in their row; why they cannot be used, or None."""
     if not isinstance(path, str) or not path:
-        return f"bad-image: {where}: image_path: wanted a name, got {path!r}"
+        return Skip(Reason.BAD_IMAGE, f"{where}: image_path: wanted a name, got {path!r}")
     people.image_path[row] = path
     whole = integer(number)
     if whole is None or not 0 <= whole < 2**63:
         people.annotation_id[row] = -1 - people.annotation_id[row]
-        return f"no-id: {where}: annotation_id: wanted a whole number from 0 on, got {number!r}"
+        return Skip(Reason.NO_ID, f"{where}: annotation_id: wanted a whole number from 0 on, got {number!r}")
     people.annotation_id[row] = whole
     pixels = [integer(n) for n in size]
     if all(n is not None and 0 < n < 2**31 for n in pixels):
@@ -123,7 +124,9 @@ def _fill(
     if box is not None and not (isinstance(box, list) and all(value is None for value in box)):
         held = numbers(box, 4)
         if held is None or not (held[2] > 0 and held[3] > 0):
-            return f"bad-box: wanted 4 finite numbers x, y, width, height, the last two above 0, got {brief(box)}"
+            return Skip(
+                Reason.BAD_BOX, f"wanted 4 finite numbers x, y, width, height, the last two above 0, got {brief(box)}"
+            )
         people.bbox[row] = held
     if points is not None:
         if isinstance(points, list) and any(isinstance(point, list) for point in points):
@@ -234,10 +237,14 @@ def _sampled(held: list[tuple[str, bool, Any, list, int]], dataset: str) -> Peop
     for row, (name, paired, entry, size, number) in enumerate(held):
         if not isinstance(entry, dict):
             people.image_path[row] = name
-            people.reason[row] = f"bad-annotation: the JSON of {name} holds no annotation in place {number}"
+            people.reason[row] = Skip(
+                Reason.BAD_ANNOTATION, f"the JSON of {name} holds no annotation in place {number}"
+            )
         else:
             values = (size, entry.get("bbox"), entry.get("keypoints"), entry.get("id", number))
             people.reason[row] = _fill(people, row, name, *values, f"annotation {number} of {name}")
         if not paired:
-            people.reason[row] = f"missing: no picture beside {name}; the files of a sample must lie side by side"
+            people.reason[row] = Skip(
+                Reason.MISSING, f"no picture beside {name}; the files of a sample must lie side by side"
+            )
     return people

@@ -10,6 +10,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..images.sizes import read_image_size
 from ..people.boxes import keypoint_boxes
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from .dataset import Dataset, Found, Search
 
@@ -42,7 +43,7 @@ def read_lspet(path: str | Path, *, images: str | Path | None = None, dataset: s
     for row, name in enumerate(names):
         if name is None:
             people.image_path[row] = f"im{row + 1:05d}.png"
-            people.reason[row] = f"missing-file: {folder} has no im{row + 1:05d}.png or .jpg"
+            people.reason[row] = Skip(Reason.MISSING_FILE, f"{folder} has no im{row + 1:05d}.png or .jpg")
             continue
         people.image_path[row] = name
         if folder is not None:
@@ -55,7 +56,7 @@ def read_lspet(path: str | Path, *, images: str | Path | None = None, dataset: s
         if people.reason[row] is not None:
             people.keypoints[row] = 0
         elif not visible[row].any():
-            people.reason[row] = "no-keypoints: no joint is visible"
+            people.reason[row] = Skip(Reason.NO_KEYPOINTS, "no joint is visible")
     return people
 
 

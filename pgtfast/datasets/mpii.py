@@ -11,6 +11,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import array, brief, load, number, numbers
 from ..people.boxes import keypoint_boxes
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import OCCLUDED_CONFIDENCE, Fill, fill_points, read_layout
 from .dataset import Dataset, Found, Search
@@ -95,27 +96,27 @@ def _read_list(path: Path, content: list, dataset: str, first_pixel: float) -> P
     return _with_boxes(people, prefer_keypoints=True)
 
 
-def _fill(people: People, row: int, entry: Mapping, seen: dict[str, int]) -> str | None:
+def _fill(people: People, row: int, entry: Mapping, seen: dict[str, int]) -> Skip | None:
     name = entry.get("image")
     if not isinstance(name, str) or not name:
-        return f"bad-image: image: wanted a name, got {brief(name)}"
+        return Skip(Reason.BAD_IMAGE, f"image: wanted a name, got {brief(name)}")
     people.image_path[row] = name
     people.person_id[row] = seen[name] = seen.get(name, -1) + 1
     if "joints" not in entry:
-        return "no-keypoints: the annotation has no joints"
+        return Skip(Reason.NO_KEYPOINTS, "the annotation has no joints")
     points = array(entry["joints"], (16, 2), finite=False)
     weights = array(entry.get("joints_vis"), (16,))
     if points is None:
-        return f"bad-keypoints: joints: wanted (16, 2) numbers, got {brief(entry['joints'])}"
+        return Skip(Reason.BAD_KEYPOINTS, f"joints: wanted (16, 2) numbers, got {brief(entry['joints'])}")
     if weights is None or (weights < 0).any():
-        return f"bad-keypoints: joints_vis: wanted 16 numbers from 0, got {brief(entry.get('joints_vis'))}"
+        return Skip(Reason.BAD_KEYPOINTS, f"joints_vis: wanted 16 numbers from 0, got {brief(entry.get('joints_vis'))}")
     labelled = weights > 0
     if not (np.abs(points[labelled]) <= 1e7).all():
-        return "bad-keypoints: joints: a labelled joint is not at finite pixels"
+        return Skip(Reason.BAD_KEYPOINTS, "joints: a labelled joint is not at finite pixels")
     # Joints that were not found are written at (-1, -1) or (0, 0), some with joints_vis above 0.
     labelled &= ~(points <= 0).all(axis=1)
     if not labelled.any():
-        return "no-keypoints: no joint is labelled"
+        return Skip(Reason.NO_KEYPOINTS, "no joint is labelled")
     people.keypoints[row, labelled, :2] = points[labelled]
     people.keypoints[row, labelled, 2] = np.minimum(weights[labelled], 1)
     return None

@@ -12,6 +12,7 @@ from .. import skeletons
 from .._errors import PgtfastError
 from ..body import BodyModel
 from ..files.json import load_object
+from ..people.reason import Reason, Skip
 from ..people.table import People
 from ._in_camera import pair, read_in_camera
 from .dataset import Dataset, Found, Search
@@ -82,7 +83,7 @@ def _mark_others(people: People) -> None:
             nearest[name] = row
     for row in usable:
         if nearest[people.image_path[row]] != row:
-            people.reason[row] = "not-nearest: another person of the image is nearer to the camera"
+            people.reason[row] = Skip(Reason.NOT_NEAREST, "another person of the image is nearer to the camera")
 
 
 def _with_bodies(people: People, path: Path, body: BodyModel | None, most: float) -> People:

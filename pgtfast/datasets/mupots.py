@@ -13,6 +13,7 @@ import numpy as np
 from .. import skeletons
 from .._errors import PgtfastError
 from ..files.json import array, brief, number
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._in_camera import read_in_camera
 from .dataset import Dataset, Found, Search
@@ -21,7 +22,7 @@ from .world import LARGEST, all_unusable, behind, join, recover_camera
 _SET = "mupots17"
 _JOINTS = len(skeletons.get(_SET))
 _WHAT = "MuPoTS-3D in the 3DMPPE authors' layout"
-_NOT_VALID = "not-valid: the annotation is marked as not valid"
+_NOT_VALID = Skip(Reason.NOT_VALID, "the annotation is marked as not valid")
 _MOST_PEOPLE = 100
 
 
@@ -80,7 +81,7 @@ def _intrinsics(image: Mapping) -> tuple[np.ndarray, np.ndarray] | str:
     return read[:2], read[2:]
 
 
-def _refuse(entry: Mapping) -> str | None:
+def _refuse(entry: Mapping) -> Skip | None:
     valid = entry.get("is_valid", 1)
     return _NOT_VALID if valid is False or (valid is not True and not number(valid)) else None
 
@@ -110,7 +111,7 @@ def _sequence(path: Path, sequence: int, universal: bool, dataset: str) -> Peopl
         if universal:
             points[row] = _field(where, cells[frame, person], "univ_annot3", 3 * _JOINTS).reshape(3, _JOINTS).T / 1000
     for row in np.flatnonzero(behind(shown)).tolist():
-        people.reason[row] = people.reason[row] or "behind-camera: a joint lies behind the camera"
+        people.reason[row] = people.reason[row] or Skip(Reason.BEHIND_CAMERA, "a joint lies behind the camera")
     all_unusable(people, path)
     good = np.array([reason is None for reason in people.reason], bool)
     points[~good] = np.nan

@@ -16,6 +16,7 @@ from .._errors import PgtfastError
 from ..body import BodyModel
 from ..files.json import brief, by_id, entries, integer, load_object, unique_ids
 from ..files.unpickle import load_pickle
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ._coco_layout import read_frame
 from .dataset import Dataset, Found, Search
@@ -91,8 +92,9 @@ def read_pw3d(path: str | Path, *, body: Bodies = None, landmark_set: str = "smp
         if entry.get("openpose_result") is not None:
             found = flat(entry["openpose_result"], 3 * len(_OPENPOSE18))
             if found is None:
-                people.reason[row] = (
-                    f"bad-keypoints: openpose_result: wanted 18 x, y, confidence, got {brief(entry['openpose_result'])}"
+                people.reason[row] = Skip(
+                    Reason.BAD_KEYPOINTS,
+                    f"openpose_result: wanted 18 x, y, confidence, got {brief(entry['openpose_result'])}",
                 )
             else:
                 points[row] = found.reshape(-1, 3)
@@ -171,9 +173,11 @@ class _Rows:
                         of_gender, landmark_set, self.pose[rows], self.betas[rows], self.transl[rows], where
                     )
             for row in np.flatnonzero(np.isnan(joints[:, 0, 0])):
-                people.reason[row] = people.reason[row] or f"no-body: no body was given for gender {self.gender[row]!r}"
+                people.reason[row] = people.reason[row] or Skip(
+                    Reason.NO_BODY, f"no body was given for gender {self.gender[row]!r}"
+                )
             for row in np.flatnonzero(behind(joints)):
-                people.reason[row] = people.reason[row] or "behind-camera: a joint lies behind the camera"
+                people.reason[row] = people.reason[row] or Skip(Reason.BEHIND_CAMERA, "a joint lies behind the camera")
             good = np.array([reason is None for reason in people.reason], bool)
             people.keypoints[good, :, :2] = project(joints, self.focal, self.center)[good]
             people.keypoints[good, :, 2] = 1
@@ -242,7 +246,7 @@ class _Sequence:
             mine = np.arange(person * frames, (person + 1) * frames)
             people.image_path[mine], people.person_id[mine] = names, person
             good = self.valid[person] > 0
-            people.reason[mine[~good]] = "no-camera: the camera of this frame is not valid (campose_valid)"
+            people.reason[mine[~good]] = Skip(Reason.NO_CAMERA, "the camera of this frame is not valid (campose_valid)")
             at = mine[good]
             one = _body_of(body, self.genders[person])
             moved = self._to_camera(pose[good], betas, trans[good], self.cam_poses[good], one)

@@ -15,6 +15,7 @@ from ..body import BodyModel
 from ..files.unpickle import load_npy, load_pickle
 from ..images.sizes import read_image_size
 from ..people.boxes import keypoint_boxes
+from ..people.reason import Reason, Skip
 from ..people.table import People, empty_people
 from ..reference import rotvec_to_matrix
 from .dataset import Dataset, Found, Search
@@ -73,7 +74,7 @@ def read_up3d(
         people.image_path[row] = name
         size = read_image_size(root / name)
         if size is None:
-            people.reason[row] = f"missing-file: {root / name} is not there, or no picture"
+            people.reason[row] = Skip(Reason.MISSING_FILE, f"{root / name} is not there, or no picture")
             continue
         people.image_size[row] = size
         people.reason[row] = _fill_joints(people.keypoints[row], root / f"{stem}_joints.npy")
@@ -93,17 +94,17 @@ def read_up3d(
     )
 
 
-def _fill_joints(out: np.ndarray, path: Path) -> str | None:
+def _fill_joints(out: np.ndarray, path: Path) -> Skip | None:
     try:
         joints = np.asarray(load_npy(path), dtype=np.float64)
     except (OSError, PgtfastError, ValueError, TypeError) as error:
-        return f"bad-keypoints: {path.name}: {error}"
+        return Skip(Reason.BAD_KEYPOINTS, f"{path.name}: {error}")
     if joints.shape != (3, 14):
-        return f"bad-keypoints: {path.name}: wanted shape (3, 14), got {joints.shape}"
+        return Skip(Reason.BAD_KEYPOINTS, f"{path.name}: wanted shape (3, 14), got {joints.shape}")
     points = joints.T
     known = np.isfinite(points).all(axis=1) & (points[:, 2] > 0) & (np.abs(points[:, :2]) <= 1e7).all(axis=1)
     if not known.any():
-        return "no-keypoints: no joint has a confidence above 0"
+        return Skip(Reason.NO_KEYPOINTS, "no joint has a confidence above 0")
     out[known] = points[known]
     out[known, 2] = np.minimum(points[known, 2], 1)
     return None

@@ -4,7 +4,6 @@ camera."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from .. import cameras
 from .._errors import PgtfastError
 from ..body import BodyModel, LandmarkPlan
 from ..files.json import LARGEST, array, brief, numbers
-from ..people.table import People
+from ..people.table import People, concatenated
 
 _CHUNK = 8192
 _GENDERS = {"m": "male", "f": "female", "n": "neutral"}
@@ -259,17 +258,7 @@ def join(parts: Sequence[People], paths: Sequence[Path]) -> People:
             f"{paths[origin[second]]}: annotation id {ids[second]} is also in {paths[origin[first]]}; ids must be "
             f"unique, renumber one file"
         )
-    columns: dict[str, Any] = {}
-    parts = [part for part in parts if len(part)] or parts[:1]  # a file without people knows no column of bodies
-    for field in fields(People):
-        values = [getattr(part, field.name) for part in parts]
-        if isinstance(values[0], np.ndarray):
-            columns[field.name] = np.concatenate(values)
-        elif isinstance(values[0], dict):
-            columns[field.name] = {name: np.concatenate([v[name] for v in values]) for name in values[0]}
-        else:
-            columns[field.name] = values[0]
-    return People(**columns)
+    return concatenated(parts)
 
 
 def recover_camera(points: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -162,6 +162,25 @@ class People:
         return f"People({', '.join(parts)})"
 
 
+def concatenated(parts: Sequence[People]) -> People:
+    """One table of the people of several, of one data set and with the same columns.
+
+    Args:
+        parts: at least one; parts without people count only where there are no others.
+    """
+    columns: dict[str, Any] = {}
+    parts = [part for part in parts if len(part)] or parts[:1]  # a file without people knows no column of bodies
+    for f in fields(People):
+        values = [getattr(part, f.name) for part in parts]
+        if isinstance(values[0], np.ndarray):
+            columns[f.name] = np.concatenate(values)
+        elif isinstance(values[0], Mapping):
+            columns[f.name] = {name: np.concatenate([v[name] for v in values]) for name in values[0]}
+        else:
+            columns[f.name] = values[0]
+    return People(**columns)
+
+
 def objects(values: Sequence[Any]) -> np.ndarray:
     """(N,) object array of N values of any kind."""
     out = np.full(len(values), None, dtype=object)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pgtfast._errors import PgtfastError
 from pgtfast.datasets.coco import read_coco_persons, read_coco_wholebody
 from pgtfast.datasets.coco_stream import stream_coco_persons
+from pgtfast.people import Reason
 from tests.helpers.mutation import mutated
 from tests.helpers.writers2d import COCO, add_wholebody, coco_content, shared, write_json
 
@@ -155,15 +156,12 @@ def test_unlabelled_keypoints_may_hold_anything(tmp_path):
     ("content", "message"),
     [
         ("", "not JSON"),
-        (GOLDEN.read_text()[:5000], "not JSON .* truncated"),
+        (GOLDEN.read_text()[:5000], "not JSON.* truncated"),
         ("[1, 2]", "wanted a JSON object"),
         ("{}", "key 'images': wanted a list of objects .* got none"),
         ('{"images": [], "annotations": {}}', "key 'annotations'"),
         ('{"images": [3], "annotations": []}', r"images\[0\]: wanted an object, got 3"),
         ('{"images": [{"id": 1}, {"id": 1}], "annotations": []}', r"images\[1\]: id 1 is already that of images\[0\]"),
-        ('{"images": [], "annotations": [{"id": 5}, {"id": "5"}]}', r"annotations\[1\]: id 5 is already"),
-        ('{"images": [], "annotations": [{"image_id": 5}]}', r"annotations\[0\]: key 'id': wanted a whole number"),
-        ('{"images": [], "annotations": [{"id": true}]}', r"key 'id'"),
         (
             '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}]}',
             "wanted one named 'person', got 'cat'",
@@ -181,7 +179,51 @@ def test_a_bad_file_is_one_clear_error(tmp_path, content, message):
     assert "people.json" in str(error.value)
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path):
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, r"^no-id: annotations\[\d+\]: id: wanted a whole number from 0 on, got None"),
+        (True, "^no-id: .* got True"),
+        ("x", "^no-id: .* got 'x'"),
+        (-4, "^no-id: .* got -4"),
+    ],
+)
+def test_a_person_without_an_id_keeps_a_row_with_its_reason(tmp_path, value, reason):
+    people = read(tmp_path, changed(id=value))
+    rows = np.flatnonzero(people.annotation_id < 0)
+    assert people.annotation_id[rows].tolist() == [-1 - rows[0]]
+    assert re.search(reason, people.reason[rows[0]])
+    assert len(people) == len(CONTENT["annotations"])
+
+
+def test_the_second_person_of_an_id_has_that_reason(tmp_path):
+    content = copy.deepcopy(CONTENT)
+    content["annotations"].append({**content["annotations"][0], "id": str(content["annotations"][0]["id"])})
+    people, plain = read(tmp_path, content), read_coco_persons(GOLDEN)
+    assert people.reason[-1].code is Reason.DUPLICATE_ID
+    assert people.reason[:-1].tolist() == plain.reason.tolist()
+
+
+def test_batches_are_the_whole_in_parts(tmp_path, monkeypatch):
+    """Of any size, the people are the same but for the numbers within their images."""
+    monkeypatch.setattr("pgtfast.datasets.coco_stream.CHUNK", 3)
+    parts = [part for part, _ in stream_coco_persons(COCO)]
+    assert {len(part) for part in parts[:-1]} == {3}
+    monkeypatch.undo()
+    whole = read_coco_persons(COCO)
+    np.testing.assert_array_equal(np.concatenate([part.keypoints for part in parts]), whole.keypoints)
+    assert np.concatenate([part.reason for part in parts]).tolist() == whole.reason.tolist()
+    for name in set(whole.image_path):
+        mine = whole.person_id[whole.image_path == name]
+        assert mine.tolist() == list(range(len(mine)))
+
+
+def test_a_file_of_nobody(tmp_path):
+    people = read(tmp_path, {"images": [], "annotations": []})
+    assert (len(people), people.dataset, people.keypoints.shape) == (0, "people", (0, 17, 3))
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
     (tmp_path / "people.json").write_text(json.dumps(CONTENT), encoding="utf-8-sig")
     whole = read_coco_persons(tmp_path / "people.json")
     streamed = [people for people, _ in stream_coco_persons(tmp_path / "people.json")]
