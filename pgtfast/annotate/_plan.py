@@ -268,7 +268,6 @@ class Plan:
             yield
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             raise PgtfastError(
-                f"{self.path}: not a readable plan ({str(error).splitlines()[0]}); fix the disk, "
-                "or remove the file where it is damaged, "
-                "and run the same command"
+                f"{self.path}: not a readable plan ({str(error).splitlines()[0]}); fix the disk, or remove the "
+                "file where it is damaged, and run the same command"
             ) from error

@@ -100,7 +100,8 @@ def check_image_sizes(
         cures.append("other: the folder holds other pictures of these names, or turned ones; get the annotated ones")
     where = images if isinstance(images, Path) else ", ".join(str(p) for p in images[:_NAMED])
     raise PgtfastError(
-        f"{where}: of {sizes.checked} pictures of {people.dataset}, {sizes.scaled} are scaled, {sizes.swapped} have width and height swapped, "
+        f"{where}: of {sizes.checked} pictures of {people.dataset}, {sizes.scaled} are scaled, {sizes.swapped} have "
+        "width and height swapped, "
         f"{sizes.other} have another shape than annotated. For example {'; '.join(sizes.examples)}. {'; '.join(cures)}"
     )
 
@@ -138,11 +139,13 @@ def check_reach(people: People, images: Path, *, sample: int = 32, seed: int = 0
         if outside.mean() > 0.25:
             x, y = points.max(axis=0)
             beyond.append(
-                f"{people.image_path[row]}: {size[0]} x {size[1]}, keypoints of annotation {people.annotation_id[row]} reach to ({x:.0f}, {y:.0f})"
+                f"{people.image_path[row]}: {size[0]} x {size[1]}, keypoints of annotation "
+                f"{people.annotation_id[row]} reach to ({x:.0f}, {y:.0f})"
             )
     if 2 * len(beyond) > checked:
         raise PgtfastError(
-            f"{images}: of {checked} people of {people.dataset} looked at, {len(beyond)} have keypoints outside of their picture. For example "
+            f"{images}: of {checked} people of {people.dataset} looked at, {len(beyond)} have keypoints outside "
+            "of their picture. For example "
             f"{'; '.join(beyond[:_NAMED])}. These are a smaller copy of the pictures; get the one that was annotated"
         )
 

@@ -106,7 +106,8 @@ class OpenSet:
             reasons = [r for r in people.reason if r is not None]
             told = f"; the first reason is {reasons[0]!r}" if reasons else ""
             raise PgtfastError(
-                f"{people.dataset}: none of its {len(people)} people can be used{told}; leave the set out or fix its annotations"
+                f"{people.dataset}: none of its {len(people)} people can be used{told}; "
+                "leave the set out or fix its annotations"
             )
         self.source = open_source(image_set.images, follow_links=config.follow_links)
         check_images(image_set, self.source, self.rows)

@@ -78,4 +78,5 @@ class Batch:
         return Batch(**chosen)
 
     def __repr__(self) -> str:
-        return f"Batch({len(self)} people, image {tuple(self.image.shape)}, {self.keypoints.shape[1]} landmarks, {self.image.device})"
+        image, landmarks = self.image, self.keypoints.shape[1]
+        return f"Batch({len(self)} people, image {tuple(image.shape)}, {landmarks} landmarks, {image.device})"

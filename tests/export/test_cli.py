@@ -308,7 +308,8 @@ def test_bad_input_is_one_line_and_code_2(case, checkpoint, on_photos, tmp_path,
 
 
 def test_help_names_units_and_loads_nothing_big():
-    code = "import sys; sys.argv = ['export', '--help']\nimport runpy\ntry: runpy.run_module('pgtfast.export', run_name='__main__')\nexcept SystemExit: pass\n"
+    code = "import sys; sys.argv = ['export', '--help']\nimport runpy\n"
+    code += "try: runpy.run_module('pgtfast.export', run_name='__main__')\nexcept SystemExit: pass\n"
     code += "print([m for m in ('onnx', 'onnxruntime', 'onnxscript', 'tensorrt_rtx', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -238,7 +238,8 @@ class Kernel:
         names = [r.strip() for r in registers.strip("{}").split(",")]
         base, offset = re.fullmatch(r"\[([%\w$.]+)(?:\+(-?\d+))?\]", memory).groups()  # type: ignore[union-attr]
         size, shared = int(kind[1:]) // 8, space == "shared"
-        at = f"{self.read(base, 'u32' if shared else 'u64')} + ({'uint32_t' if shared else 'uint64_t'}){int(offset or 0)}ll"
+        kind_of_index = "uint32_t" if shared else "uint64_t"
+        at = f"{self.read(base, 'u32' if shared else 'u64')} + ({kind_of_index}){int(offset or 0)}ll"
         out = [f"const auto at = {at};"]
         if space in ("shared", "global"):
             number = self.program.place(self.name, self.text)
