@@ -13,7 +13,7 @@ for version in "$@"; do
     continue
   fi
   "$python" -m venv "$out/$version"
-  "$out/$version/bin/pip" wheel -qq --no-deps -C cmake.define.PGTFAST_CUDA=OFF -w "$out/wheels" .
+  "$out/$version/bin/pip" wheel -qq --no-deps --config-settings=cmake.define.PGTFAST_CUDA=OFF -w "$out/wheels" .
   "$out/$version/bin/pip" install -qq numpy
   "$out/$version/bin/pip" install -qq --no-deps "$out"/wheels/*-cp"${version/./}"-*.whl
   (cd "$out" && "$version/bin/python" ../../tools/try_kernels.py)
