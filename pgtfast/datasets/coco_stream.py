@@ -80,8 +80,8 @@ def _read_images(path: Path, images: sqlite3.Connection, progress: Callable[[int
             )
             number, _, place, first = next(row for row in stored if row[2] != row[3])
             raise PgtfastError(
-                f"{path}: images[{place}]: id {number} is already that of images[{first}]; ids must be unique, remove or "
-                "renumber one"
+                f"{path}: images[{place}]: id {number} is already that of images[{first}]; ids must be unique, "
+                "remove or renumber one"
             ) from error
         rows.clear()
 
