@@ -34,7 +34,7 @@ class NetworkConfig(EstimatorConfig):
     """What decides the network's layers and how its output is read."""
 
     depth: int = 50
-    """Layers of the ResNet: 18, 34 or 50."""
+    """Layers of the ResNet: 18, 34, 50, 101 or 152."""
     width: int = 64
     """Channels of its first stage; 64 is the standard one."""
     output_stride: int = 32
@@ -60,7 +60,7 @@ class NetworkConfig(EstimatorConfig):
             if getattr(self, name) not in allowed:
                 raise PgtfastError(f"{name}: wanted {' or '.join(allowed)}, got {getattr(self, name)!r}")
         if self.depth not in BLOCKS:
-            raise PgtfastError(f"depth: wanted 18, 34 or 50, got {self.depth!r}")
+            raise PgtfastError(f"depth: wanted 18, 34, 50, 101 or 152, got {self.depth!r}")
         if self.output_stride not in (16, 32):
             raise PgtfastError(f"output_stride: wanted 16 or 32, got {self.output_stride!r}")
         if len(self.input_size) != 2 or any(n <= 0 or n % self.output_stride for n in self.input_size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from .._errors import PgtfastError
 from ..files.torch_zip import read_torch_zip
+from .vit import ViT
 
-Source = Literal["torchvision", "simplebaseline", "pose2pose", "3dcrowdnet", "pgtfast"]
+Source = Literal["torchvision", "simplebaseline", "pose2pose", "3dcrowdnet", "pgtfast", "vit", "vitpose"]
 
 STEM = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
 """What the names of a residual network's weights start with."""
@@ -23,6 +25,8 @@ LEFTOVERS: dict[str, tuple[str, ...]] = {
     "pose2pose": ("position_net.", "rotation_net."),
     "3dcrowdnet": ("pose2feat.", "position_net.", "rotation_net.", "vposer."),
     "pgtfast": ("deconv_layers.", "final_layer.", "position_net.", "rotation_net."),
+    "vit": ("cls_token", "head.", "pre_logits.", "mask_token", "decoder_"),
+    "vitpose": ("keypoint_head.",),
 }
 """What a source's files hold beside the backbone; left in the file where the backbone alone is wanted."""
 CONTAINERS = ("state_dict", "network", "model", "model_state_dict")
@@ -43,6 +47,8 @@ class ImportReport(NamedTuple):
     """Weights of the file that are of no use here, as known of files of its kind."""
     mismatched: tuple[str, ...]
     """Weights of another shape than the network's; none in a successful import."""
+    changed: tuple[str, ...] = ()
+    """What was made of weights before they were loaded, a sentence each."""
 
     def __str__(self) -> str:
         parts = [f"{self.file}: {len(self.loaded)} weights loaded"]
@@ -53,7 +59,7 @@ class ImportReport(NamedTuple):
         ):
             if names:
                 parts.append(f"{len(names)} {what} ({', '.join(_groups(names))})")
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.changed])
 
 
 def import_weights(
@@ -65,11 +71,12 @@ def import_weights(
     """Fill a network with weights from a file. Either all of the wanted part is filled, or nothing is changed.
 
     Args:
-        module: a ResNet, PoseResNet or Annotator.
+        module: a ResNet, ViT, PoseResNet or Annotator.
         path: the file. Nothing in it is executed.
-        source: "torchvision" (its ResNets), "simplebaseline" (pose_resnet), "pose2pose", "3dcrowdnet" (snapshots), or
-            "pgtfast" (networks and checkpoints).
-        part: "backbone" fills the ResNet (of a PoseResNet or an Annotator, too); "all" fills the whole network.
+        source: "torchvision" (its ResNets), "simplebaseline" (pose_resnet), "pose2pose", "3dcrowdnet" (snapshots),
+            "pgtfast" (networks and checkpoints), "vit" (of timm and MAE) or "vitpose" (of mmpose).
+        part: "backbone" fills the ResNet (of a PoseResNet or an Annotator, too) or the ViT; "all" fills the whole
+            network.
 
     Raises:
         PgtfastError: the file is damaged or of another kind, lacks weights, has others, or of another shape; names each
@@ -84,19 +91,25 @@ def import_weights(
     weights = _weights(path)
     inner: Any = getattr(module, "backbone", module) if part == "backbone" else module
     wanted = inner.state_dict()
+    changed: tuple[str, ...] = ()
     if part == "backbone":
-        wanted = {name: value for name, value in wanted.items() if name.startswith(STEM)}
-        if not wanted:
-            raise PgtfastError(f"import_weights: {type(module).__name__} has no ResNet to fill")
+        is_vit = source in ("vit", "vitpose")
+        if not is_vit:
+            wanted = {name: value for name, value in wanted.items() if name.startswith(STEM)}
+        if not wanted or (is_vit and not isinstance(inner, ViT)):
+            kind = "ViT" if is_vit else "ResNet"
+            raise PgtfastError(f"import_weights: {type(module).__name__} has no {kind} to fill")
         if any(name.startswith("backbone.") for name in weights):
             weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
+        if is_vit:
+            weights, changed = _as_vit(path, weights, source, inner)
 
     common = [name for name in wanted if name in weights]
     loaded = tuple(name for name in common if weights[name].shape == wanted[name].shape)
     mismatched = tuple(name for name in common if weights[name].shape != wanted[name].shape)
     missing = tuple(name for name in wanted if name not in weights)
     unexpected = tuple(name for name in weights if name not in wanted)
-    report = ImportReport(str(path), loaded, missing, unexpected, mismatched)
+    report = ImportReport(str(path), loaded, missing, unexpected, mismatched, changed)
 
     # files written before torch 0.4.1 do not count the batches that their statistics are of
     needed = [name for name in missing if not name.endswith(".num_batches_tracked")]
@@ -113,6 +126,59 @@ def import_weights(
         for name in loaded:
             wanted[name].copy_(weights[name])  # the tensors of a state dict are the module's own
     return report
+
+
+def _as_vit(
+    path: Path, weights: dict[str, Tensor], source: str, network: ViT
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Weights by the network's names, with its positions, and what was done to them.
+
+    Raises:
+        PgtfastError: the network's variant computes otherwise than the file's, or its positions are of no known grid.
+    """
+    wanted = "vitpose" if source == "vitpose" else "plain"
+    if network.variant != wanted:
+        raise PgtfastError(
+            f"{path}: {source} weights are of variant {wanted!r}, the network is of variant {network.variant!r}, "
+            f"whose patches lie elsewhere: build it with variant={wanted!r}"
+        )
+    if source == "vitpose":
+        weights = {f"norm.{n[10:]}" if n.startswith("last_norm.") else n: value for n, value in weights.items()}
+    position = weights.get("pos_embed")
+    if position is None or position.ndim != 3 or len(position) != 1 or not position.is_floating_point():
+        return weights, ()
+    position = position.float()
+    changed = []
+    if source == "vitpose":  # which adds the first position, left by a class token, to all others
+        position = position[:, 1:] + position[:, :1]
+        changed.append("pos_embed: the class token's position added to the others")
+    elif "cls_token" in weights:
+        position = position[:, 1:]
+        changed.append("pos_embed: the class token's position left in the file")
+    grid = _grid(position.shape[1], network.grid)
+    if grid is None:
+        raise PgtfastError(
+            f"{path}: pos_embed: {position.shape[1]} positions are neither of a square grid, nor of one of 4 rows to 3 "
+            f"columns, nor of the network's, {network.grid[0]} x {network.grid[1]}"
+        )
+    if grid != network.grid:
+        maps = position.transpose(1, 2).unflatten(2, grid)
+        maps = nn.functional.interpolate(maps, network.grid, mode="bicubic", align_corners=False)
+        position = maps.flatten(2).transpose(1, 2)
+        changed.append(
+            f"pos_embed: interpolated from {grid[0]} x {grid[1]} to {network.grid[0]} x {network.grid[1]} positions"
+        )
+    return {**weights, "pos_embed": position}, tuple(changed)
+
+
+def _grid(count: int, own: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of so many positions: square, 4 : 3, or the network's own; no number is of two of the first."""
+    side, unit = math.isqrt(count), math.isqrt(count // 12)
+    if count and side * side == count:
+        return side, side
+    if count and 12 * unit * unit == count:
+        return 4 * unit, 3 * unit
+    return own if count == own[0] * own[1] else None
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
@@ -194,12 +260,17 @@ def _hints(
         if prefix + conv in mismatched:
             got, want = len(weights[prefix + conv]), len(wanted[prefix + conv])
             hints.append(f"The file's first stage is {got} channels wide, the network's {want}: set `width`.")
+    patches = "patch_embed.proj.weight"
+    if patches in mismatched:
+        sizes = {384: "384 (size 'small')", 768: "768 (size 'base')", 1024: "1024 (size 'large')"}
+        got, want = len(weights[patches]), len(wanted[patches])
+        hints.append(f"The file's tokens have {sizes.get(got, got)} channels, the network's {sizes.get(want, want)}.")
     deep = [_layers(names) for names in (weights, wanted)]
     if all(deep) and deep[0] != deep[1]:
         hints.append(f"The file is of a ResNet-{deep[0]}, the network has a ResNet-{deep[1]}: set `depth`.")
     if missing and not any(name in weights for name in wanted):
         hints.append(f"No name agrees. The file's names start with {', '.join(_groups(weights)[:8])}.")
-    elif part == "all" and source == "torchvision":
+    elif part == "all" and source in ("torchvision", "vit", "vitpose"):
         hints.append("These files hold a backbone alone: take part 'backbone'.")
     return hints
 

@@ -14,7 +14,7 @@ class PoseResNet(ResNet):
 
     Args:
         joints: J heat maps.
-        depth: of the ResNet: 18, 34 or 50.
+        depth: of the ResNet: 18, 34, 50, 101 or 152.
         width: channels of its first stage.
         deconv_channels: of the upsampling layers; 256 in the paper.
         output_stride: of the ResNet; with 16, which suits small crops, there are two transposed convolutions.

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .._errors import PgtfastError
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks of the four stages, by depth."""
 
 
@@ -59,12 +59,12 @@ class ResNet(nn.Module):
     """Image to feature map.
 
     Args:
-        depth: 18, 34 or 50.
+        depth: 18, 34, 50, 101 or 152.
         width: channels of the first stage; 64 is the standard one, less makes a network for tests and small machines.
         output_stride: 32, or 16 to leave out the last stage's stride, which changes no weight.
 
     Attributes:
-        channels: C of the feature map: 2048 for depth 50, 512 for 18 and 34 (of width 64).
+        channels: C of the feature map: 2048 from depth 50 on, 512 for 18 and 34 (of width 64).
     """
 
     layer1: nn.Sequential
@@ -75,10 +75,10 @@ class ResNet(nn.Module):
     def __init__(self, depth: int = 50, width: int = 64, output_stride: int = 32) -> None:
         super().__init__()
         if depth not in BLOCKS:
-            raise PgtfastError(f"depth: wanted 18, 34 or 50, got {depth!r}")
+            raise PgtfastError(f"depth: wanted 18, 34, 50, 101 or 152, got {depth!r}")
         if output_stride not in (16, 32):
             raise PgtfastError(f"output_stride: wanted 16 or 32, got {output_stride!r}")
-        block = Bottleneck if depth == 50 else BasicBlock
+        block = Bottleneck if depth >= 50 else BasicBlock
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)

@@ -44,7 +44,7 @@ class Pose2dConfig(TrainingConfig):
 
     landmark_set: str = "coco17"
     """Keypoints to predict. Datasets of another set are matched by joint name."""
-    depth: Literal[18, 34, 50] = 50
+    depth: Literal[18, 34, 50, 101, 152] = 50
     """Layers of the ResNet."""
     width: int = 64
     """Channels of its first stage."""

@@ -178,7 +178,7 @@ def test_every_name_that_does_not_fit_is_told_and_nothing_changes(tmp_path):
     assert_taken(network, before)
 
 
-@pytest.mark.parametrize(("has", "wants"), [(18, 34), (34, 18), (50, 34), (34, 50)])
+@pytest.mark.parametrize(("has", "wants"), [(18, 34), (34, 18), (50, 34), (34, 50), (101, 50), (50, 152)])
 def test_another_depth_is_named(tmp_path, has, wants):
     path = write(tmp_path / "resnet.pth", weights(ResNet(has, WIDTH)))
     with pytest.raises(PgtfastError, match=f"of a ResNet-{has}, the network has a ResNet-{wants}"):

@@ -17,7 +17,8 @@ def count(module):
 
 
 @pytest.mark.parametrize(("depth", "channels", "parameters"), [
-    (18, 512, 11_176_512), (34, 512, 21_284_672), (50, 2048, 23_508_032),
+    (18, 512, 11_176_512), (34, 512, 21_284_672), (50, 2048, 23_508_032), (101, 2048, 42_500_160),
+    (152, 2048, 58_143_808),
 ])  # fmt: skip
 def test_resnet_has_torchvisions_names_and_size(depth, channels, parameters):
     network = ResNet(depth)
@@ -49,7 +50,7 @@ def written_out(weights, image, depth, last_stride):
             stride = 1 if block or stage == 1 else last_stride if stage == 4 else 2
             y = x
             # (padding, stride) of each convolution; in a bottleneck the middle one has the stride
-            plan = [(0, 1), (1, stride), (0, 1)] if depth == 50 else [(1, stride), (1, 1)]
+            plan = [(0, 1), (1, stride), (0, 1)] if depth >= 50 else [(1, stride), (1, 1)]
             for number, (padding, step) in enumerate(plan, 1):
                 y = conv_bn(y, f"{at}.conv{number}", f"{at}.bn{number}", step, padding)
                 y = y.relu() if number < len(plan) else y
@@ -70,7 +71,7 @@ def shaken(network):
     return network.eval()
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50])
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 @pytest.mark.parametrize("output_stride", [32, 16])
 def test_resnet_computes_what_its_names_say(depth, output_stride):
     network = shaken(ResNet(depth, 8, output_stride)).double()
