@@ -17,7 +17,7 @@ from ..body import LandmarkPlan, load_body
 from ..loading import Batch, Supervision
 from ..loading.loader import MixedLoader, Stream
 from ..loading.targets import Targets, crop_targets
-from ..networks import Estimator, EstimatorConfig, LossWeights, NetworkConfig
+from ..networks import Estimator, EstimatorConfig, LossWeights, NetworkConfig, ViT
 from ..networks.files import ANNOTATOR as ANNOTATOR_FILE
 from ..networks.files import POSE_NETWORK, AnnotatorFile, header, kind_of, network_file, save_annotator
 from ..networks.importers import ImportReport, import_weights
@@ -70,9 +70,11 @@ class AnnotatorConfig(TrainingConfig):
     recipe_2: bool = True
     """Start from the backbone of a 2D pose network."""
     pose_network: Path | None = None
-    """That network: the folder of a pose2d run, its file, or a SimpleBaseline checkpoint."""
+    """That network: the folder of a pose2d run, its file, or a checkpoint of SimpleBaseline or, for a ViT, of
+    ViTPose."""
     backbone: Path | None = None
-    """torchvision weights (.pth) to start from where recipe 2 is off; None starts at random."""
+    """Weights (.pth) to start from where recipe 2 is off, of torchvision or, for a ViT, of timm or MAE; None starts at
+    random."""
     recipe_3: bool = True
     """Give the pose as a latent of the prior, with an L2 on it; False gives 6D rotations, and keeps the L2 on the
     shape."""
@@ -167,7 +169,9 @@ def train_annotator(config: AnnotatorConfig) -> TrainResult:
     if config.recipe_2:
         fabric.print(import_backbone(network, config.pose_network))
     elif config.backbone is not None:
-        fabric.print(import_weights(backbone_of(network), config.backbone, source="torchvision", part="backbone"))
+        backbone = backbone_of(network)
+        source: Literal["torchvision", "vit"] = "vit" if isinstance(backbone, ViT) else "torchvision"
+        fabric.print(import_weights(backbone, config.backbone, source=source, part="backbone"))
     network, model, optimizer = set_up(fabric, network, config)
     body, prior = body.to(fabric.device), prior.to(fabric.device)
     plan = supervision.plan(body)
@@ -240,7 +244,11 @@ def mixture(sets: Sequence[ImageSet], config: AnnotatorConfig) -> list[Stream]:
 
 
 def import_backbone(network: Estimator, path: Path | None) -> ImportReport:
-    """Take the backbone of a 2D pose network: of ours, or of a SimpleBaseline checkpoint."""
+    """Take the backbone of a 2D pose network: of ours, or of a checkpoint of SimpleBaseline or, for a ViT, of ViTPose.
+
+    Raises:
+        PgtfastError: the file is not of such a network, or its backbone is another than the estimator's.
+    """
     assert path is not None
     file = network_file(path, POSE_NETWORK)
     kind = kind_of(file)
@@ -249,8 +257,16 @@ def import_backbone(network: Estimator, path: Path | None) -> ImportReport:
             f"pose_network: {file} is an annotator; recipe 2 starts from a 2D pose network, a run of "
             "python_training.pose2d"
         )
-    source: Literal["pgtfast", "simplebaseline"] = "pgtfast" if kind == POSE_NETWORK else "simplebaseline"
-    return import_weights(backbone_of(network), file, source=source, part="backbone")
+    backbone = backbone_of(network)
+    is_vit = isinstance(backbone, ViT)
+    if is_vit and kind == POSE_NETWORK:
+        raise PgtfastError(
+            f"pose_network: {file} has a ResNet, the estimator {network.config.name!r} has a ViT; give a checkpoint of "
+            "ViTPose, or train it with --no-recipe-2"
+        )
+    elsewhere: Literal["vitpose", "simplebaseline"] = "vitpose" if is_vit else "simplebaseline"
+    source = "pgtfast" if kind == POSE_NETWORK else elsewhere
+    return import_weights(backbone, file, source=source, part="backbone")
 
 
 def backbone_of(network: Estimator) -> nn.Module:

@@ -14,11 +14,14 @@ pytest.importorskip("lightning", reason="the extra `train` is not installed")
 pytest.importorskip("nvidia.dali", reason="the extra `train` is not installed")
 
 from pgtfast._errors import PgtfastError
+from pgtfast.networks import Estimator, PoseResNet, ViT
 from pgtfast.networks import estimator as registry
-from pgtfast.networks.files import load_annotator, load_estimator
+from pgtfast.networks.files import PoseNetworkFile, load_annotator, load_estimator, save_pose_network
 from pgtfast.train import annotator as loop
 from pgtfast.train import train, train_pose2d
-from tests.helpers.toy_estimator import ToyConfig, ToyEstimator
+from tests.helpers.toy_estimator import ToyConfig, ToyEstimator, ToyPrediction
+from tests.networks import names
+from tests.networks.test_backbones import mae, published
 from tests.train import small
 
 
@@ -84,6 +87,64 @@ def test_an_estimator_without_a_backbone_has_nothing_to_start_from(config, world
     with pytest.raises(PgtfastError, match="estimator 'toy' has no backbone to fill; train it with --no-recipe-2"):
         train(dataclasses.replace(config, recipe_2=True, pose_network=pose.out))
     assert not config.out.exists()
+
+
+class SeeingEstimator(Estimator):
+    """A linear layer on a ViT's mean."""
+
+    inputs, bodies = ToyEstimator.inputs, ToyEstimator.bodies
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.backbone = ViT(config.input_size, channels=24, depth=2, heads=3, variant=config.variant)
+        self.out = torch.nn.Linear(24, 51)
+
+    def forward(self, image, labelled):
+        return ToyPrediction(*self.out(self.backbone(image).mean((2, 3)).float()).split((6, 32, 10, 3), 1))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeeingConfig(registry.EstimatorConfig):
+    variant: str = "vitpose"
+
+    def build(self):
+        return SeeingEstimator(self)
+
+
+@pytest.fixture
+def seeing(monkeypatch):
+    monkeypatch.setattr(registry, "ESTIMATORS", dict(registry.ESTIMATORS))
+    return registry.register("seeing")(SeeingConfig)
+
+
+def test_a_vit_starts_from_vitpose_or_without_recipe_2_from_plain_weights(config, seeing, tmp_path, capsys):
+    torch.save({"state_dict": published(names.vitpose(2), tokens=193)}, tmp_path / "vitpose.pth")
+    torch.save({"model": mae()}, tmp_path / "mae.pth")
+    for variant, options in (
+        ("vitpose", {"recipe_2": True, "pose_network": tmp_path / "vitpose.pth"}),
+        ("plain", {"backbone": tmp_path / "mae.pth"}),
+    ):
+        network = seeing(input_size=small.SIZE, variant=variant)
+        out = tmp_path / variant
+        result = train(dataclasses.replace(config, network=network, steps=1, out=out, learning_rate=1e-12, **options))
+        assert "29 weights loaded" in capsys.readouterr().out
+        file = torch.load(tmp_path / ("vitpose.pth" if variant == "vitpose" else "mae.pth"))
+        key = "backbone.patch_embed.proj.weight"
+        source = file["state_dict"][key] if variant == "vitpose" else file["model"]["patch_embed.proj.weight"]
+        torch.testing.assert_close(load_estimator(result.file).network.backbone.state_dict()[key[9:]], source)
+
+
+def test_a_vit_does_not_start_from_another_backbone(seeing, tmp_path):
+    about = PoseNetworkFile(landmark_set="coco17", depth=18, width=8, deconv_channels=8)
+    save_pose_network(tmp_path / "pose2d.ckpt", PoseResNet(17, 18, 8, 8), about)
+    torch.save({"state_dict": published(names.vitpose(2), tokens=193)}, tmp_path / "vitpose.pth")
+    network = seeing(input_size=small.SIZE).build()
+    with pytest.raises(PgtfastError, match=r"^pose_network: .*pose2d\.ckpt has a ResNet, the estimator 'seeing' has a"):
+        loop.import_backbone(network, tmp_path / "pose2d.ckpt")
+    plain = seeing(input_size=small.SIZE, variant="plain").build()
+    with pytest.raises(PgtfastError, match="build it with variant='vitpose'"):
+        loop.import_backbone(plain, tmp_path / "vitpose.pth")
 
 
 def test_a_file_of_an_estimator_that_nobody_registered_is_refused(config, monkeypatch):
