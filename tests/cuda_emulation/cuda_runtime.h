@@ -55,7 +55,8 @@ extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim;
 void __syncthreads();
 
-// The pretended device: EMULATED_SHARED bytes of shared memory a block, EMULATED_SMS multiprocessors; threads run in EMULATED_ORDER (0 ascending, 1 descending, 2 shuffled).
+// The pretended device: EMULATED_SHARED bytes of shared memory a block, EMULATED_SMS multiprocessors; threads run in EMULATED_ORDER (0 ascending, 1 descending,
+// 2 shuffled).
 int emulated_setting(const char* name, int otherwise);
 float* emulated_shared_memory();
 cudaError_t emulated_launch(const cudaLaunchConfig_t& config, void (*call)(void*), void* context);

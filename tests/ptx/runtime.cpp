@@ -67,7 +67,8 @@ bool unordered(int64_t thread, uint32_t when) {
 
 void touch(Word& word, bool write, int place, uint64_t at) {
   const int64_t me = this_thread();
-  if (unordered(word.writer, word.written)) complain(place, write ? "write after a write that no barrier orders" : "read after a write that no barrier orders", at);
+  if (unordered(word.writer, word.written))
+    complain(place, write ? "write after a write that no barrier orders" : "read after a write that no barrier orders", at);
   const bool seen = word.reader >= 0 && word.read >= launch_epoch;
   if (write) {
     if (seen && (word.blocks || unordered(word.reader, word.read) || (word.threads && word.read == epoch)))
