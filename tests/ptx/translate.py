@@ -98,7 +98,7 @@ class Program:
 
 
 def identifiers_of(mangled: str) -> list[str]:
-    """Names in a mangled name: of the kernel, then of the types that its template takes, namespaces left out."""
+    """Names in a mangled name: of the kernel, then of types that tell it from others of its template."""
     names, at = [], 0
     while match := re.compile(r"\d+").search(mangled, at):
         end = match.end() + int(match[0])
