@@ -37,18 +37,20 @@ def read_coco_persons(path: str | Path, *, dataset: str | None = None) -> People
 
     Returns:
         One row for each annotation of a person, in file order. A person who cannot be used (crowd region, no keypoint,
-        damaged entry, an id that is missing or was given before) has a reason; a missing id counts as -(1 + index).
+        damaged entry, an id that is missing or was given before) has a reason; such an id counts as -(1 + index).
 
     Raises:
         PgtfastError: the file cannot be read as such JSON, or the id of an image is missing or given twice.
     """
     path = Path(path)
     nobody = empty_people(dataset or path.stem, [], landmark_set="coco17")
-    people = concatenated([nobody, *(some for some, _ in stream_coco_persons(path, dataset=dataset))])
+    batches = list(stream_coco_persons(path, dataset=dataset))
+    people = concatenated([nobody, *(some for some, _ in batches)])
+    index = np.concatenate([np.zeros(0, np.int64), *(places for _, places in batches)])
     _, first, again = np.unique(people.annotation_id, return_index=True, return_inverse=True)
     for row in np.flatnonzero(first[again] != np.arange(len(people))).tolist():
         people.reason[row] = Skip(Reason.DUPLICATE_ID, f"annotation id {people.annotation_id[row]} is given twice")
-        people.keypoints[row] = 0
+        people.keypoints[row], people.annotation_id[row] = 0, -(1 + index[row])
     return replace(people, person_id=person_ids(people.image_path))
 
 

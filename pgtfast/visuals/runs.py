@@ -14,7 +14,7 @@ from .. import skeletons
 from ..body import BodyModel
 from ..files.atomic import disk_errors, replacing
 from ..formats import read_records
-from ..images.source import SIZE_TOLERANCE
+from ..images.source import SIZE_TOLERANCE, escapes_root
 from ..people.layout import PARAMETERS, layout_of
 from .overlay import render_overlay
 from .sheet import contact_sheet
@@ -49,7 +49,9 @@ def draw_run(run: Path, images: Path, body: BodyModel, count: int, *, exif: bool
         by_image.setdefault(row["image_path"], []).append(row)
     problems, names = [], []
     for name in by_image:
-        if os.path.isfile(images / name):  # unlike Path.is_file no error for a name that is too long
+        if escapes_root(name):
+            problems.append(f"{name}: leads out of {images}")
+        elif os.path.isfile(images / name):  # unlike Path.is_file no error for a name that is too long
             names.append(name)
         else:
             problems.append(f"{name}: not in {images}")

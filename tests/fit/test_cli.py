@@ -203,10 +203,6 @@ class _Shell:
 BAD = {
     "truncated": (lambda d: ["--coco", write(d / "a.json", GOLDEN.read_text()[:2000])], "a.json: not JSON"),
     "not there": (lambda d: ["--coco", d / "none.json"], "none.json: no such file"),
-    "double id": (
-        lambda d: ["--coco", write(d / "a.json", {**CONTENT, "annotations": CONTENT["annotations"] * 2})],
-        "is already that of annotations[0]",
-    ),
     "no images folder": (lambda d: ["--coco", GOLDEN, "--images", d / "none"], "--images"),
     "overlays without images": (lambda d: ["--coco", GOLDEN, "--overlays", 3], "--overlays: needs --images"),
     "body is no body": (lambda d: ["--coco", GOLDEN, "--body", write(d / "body.pkl", "hello")], "body.pkl"),
@@ -278,6 +274,18 @@ def test_bad_people_are_rows_with_reasons(tmp_path):
     codes = [rows[a["id"]]["reason"].partition(":")[0] for a in good[:4]]
     assert codes == ["bad-keypoints", "bad-box", "bad-keypoints", "no-image"]
     assert all(rows[a["id"]]["valid"] for a in good[4:])
+
+
+def test_an_id_given_twice_is_a_row_with_a_reason(tmp_path):
+    """As annotate has it: the first is fitted, the second keeps a row of its own key."""
+    double = write(tmp_path / "a.json", {**CONTENT, "annotations": CONTENT["annotations"] * 2})
+    fit("--coco", double, "--out", tmp_path / "run", *QUICK)
+    rows = read_records(tmp_path / "run").to_pylist()
+    assert len({row["annotation_id"] for row in rows}) == len(rows) == 2 * len(CONTENT["annotations"])
+    again = [row for row in rows if row["annotation_id"] < 0]
+    assert len(again) == len(CONTENT["annotations"])
+    assert all((row["reason"] or "").startswith("duplicate-id: annotation id ") for row in again)
+    assert any(row["valid"] for row in rows)
 
 
 def test_intrinsics_by_image(tmp_path):
